@@ -1,0 +1,33 @@
+"""What crosses a stage wall, in memory and on disk: frozen, self-checking, versioned.
+
+Arrays are numpy (stage A must not import torch); stages turn them into tensors themselves.
+Units: Å and radians in (-π, π].
+"""
+
+from rna_predict.contracts.adjacency import Adjacency
+from rna_predict.contracts.coordinates import BUILD_METHODS, Coordinates
+from rna_predict.contracts.embeddings import DISTOGRAM_EDGES, Embeddings
+from rna_predict.contracts.ensemble import Ensemble, Model
+from rna_predict.contracts.record import Provenance, Record, atomic_path, digest_of, require_same_input
+from rna_predict.contracts.sequence import RnaSequence
+from rna_predict.contracts.structure import Structure
+from rna_predict.contracts.torsions import TORSION_FIELDS, Torsions
+
+__all__ = [
+    "BUILD_METHODS",
+    "DISTOGRAM_EDGES",
+    "TORSION_FIELDS",
+    "Adjacency",
+    "Coordinates",
+    "Embeddings",
+    "Ensemble",
+    "Model",
+    "Provenance",
+    "Record",
+    "RnaSequence",
+    "Structure",
+    "Torsions",
+    "atomic_path",
+    "digest_of",
+    "require_same_input",
+]

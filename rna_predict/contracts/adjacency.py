@@ -1,0 +1,66 @@
+"""Stage A's result: pair probabilities and a valid matching."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from rna_predict.chemistry.residues import CANONICAL_PAIRS
+from rna_predict.contracts.record import Record, array
+from rna_predict.errors import ContractError
+
+MIN_LOOP = 3
+"""Fewest unpaired residues that a hairpin loop can have."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adjacency(Record):
+    """Base pairs of one RNA.
+
+    Attributes:
+        probability_LL: float32 [L, L] in [0, 1], symmetric, zero diagonal; a row's sum is at most 1.
+        partner_L: int32 [L], index of the paired residue or -1; a valid matching (mutual, at least three
+            residues between, A-U, C-G or G-U unless `given` allows others), pseudoknots kept.
+        given: whether the user gave the structure (then non-canonical pairs are taken as they are).
+    """
+
+    SCHEMA: ClassVar[str] = "rna_predict.adjacency"
+    STAGE: ClassVar[str] = "stage_a"
+
+    probability_LL: np.ndarray = array("float32")
+    partner_L: np.ndarray = array("int32")
+    given: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise ContractError when the matrix or the matching breaks a rule above."""
+        Record.__post_init__(self)
+        length = self.length
+        self.expect_shape("probability_LL", (length, length))
+        self.expect_shape("partner_L", (length,))
+        matrix = self.probability_LL
+        if matrix.min() < 0 or matrix.max() > 1 + 1e-5:
+            raise ContractError(f"probability_LL of {self.id}: values outside [0, 1]")
+        if np.diagonal(matrix).any() or not np.array_equal(matrix, matrix.T):
+            raise ContractError(f"probability_LL of {self.id}: not symmetric with a zero diagonal")
+        if matrix.sum(axis=1).max() > 1 + 1e-3:
+            raise ContractError(f"probability_LL of {self.id}: a residue's pair probabilities sum to more than 1")
+        self._check_matching()
+
+    def _check_matching(self) -> None:
+        partner = self.partner_L
+        if partner.min() < -1 or partner.max() >= self.length:
+            raise ContractError(f"partner_L of {self.id}: an index lies outside the sequence")
+        for i in np.flatnonzero(partner >= 0):
+            j = int(partner[i])
+            if partner[j] != i:
+                raise ContractError(f"partner_L of {self.id}: residues {i + 1} and {j + 1} are not mutual partners")
+            if abs(j - i) <= MIN_LOOP:
+                raise ContractError(f"partner_L of {self.id}: pair {i + 1}-{j + 1} has fewer than 3 residues between")
+            if not self.given and self.sequence[i] + self.sequence[j] not in CANONICAL_PAIRS:
+                letters = f"{self.sequence[i]}-{self.sequence[j]}"
+                raise ContractError(f"partner_L of {self.id}: pair {i + 1}-{j + 1} is {letters}, not canonical")
+
+    @property
+    def pairs(self) -> list[tuple[int, int]]:
+        """Pairs (i, j), 0-based, i < j, sorted."""
+        return [(int(i), int(self.partner_L[i])) for i in np.flatnonzero(self.partner_L > np.arange(self.length))]

@@ -1,0 +1,208 @@
+"""The base of every tensor file: a safetensors file whose header names schema, sequence, provenance and digest."""
+
+import dataclasses
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save as to_safetensors
+
+from rna_predict.contracts.sequence import RnaSequence
+from rna_predict.errors import ContractError
+
+RecordT = TypeVar("RecordT", bound="Record")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """Where a record comes from: enough to tell whether it still belongs to its inputs."""
+
+    method: str
+    """Which path made it, e.g. `viennarna`, `prior-table`, `assembly`, `analytic`."""
+    package_version: str
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    """Digest of each record or file that went in, by name (`a_adjacency`, …)."""
+    config: str = "none"
+    """sha256 of the resolved stage config."""
+    weights: str = "none"
+    """sha256 of the learned weights; `none` where the path has no learned weights."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """A sequence and arrays indexed by its residues. Subclasses add array fields with `array(dtype)`."""
+
+    SCHEMA: ClassVar[str] = ""
+    VERSION: ClassVar[int] = 1
+    STAGE: ClassVar[str] = ""
+
+    id: str
+    sequence: str
+    provenance: Provenance
+
+    def __post_init__(self) -> None:
+        """Check id, sequence and every array's dtype and finiteness; subclasses check shapes and values.
+
+        Raises:
+            ContractError: naming the field and the value found.
+        """
+        RnaSequence(id=self.id, sequence=self.sequence)
+        for name, dtype in array_fields(type(self)).items():
+            value = getattr(self, name)
+            if not isinstance(value, np.ndarray) or value.dtype != np.dtype(dtype):
+                found = getattr(value, "dtype", type(value).__name__)
+                raise ContractError(f"{self.SCHEMA}.{name} of {self.id}: expected a {dtype} array, found {found}")
+            if value.dtype.kind == "f" and not np.isfinite(value).all():
+                raise ContractError(f"{self.SCHEMA}.{name} of {self.id}: holds NaN or infinity")
+            value.flags.writeable = False
+
+    @property
+    def length(self) -> int:
+        """Number of residues."""
+        return len(self.sequence)
+
+    def expect_shape(self, name: str, shape: tuple[int, ...]) -> None:
+        """Raise ContractError unless array `name` has `shape`; -1 stands for any size."""
+        found = getattr(self, name).shape
+        if len(found) != len(shape) or any(w not in (-1, f) for w, f in zip(shape, found, strict=True)):
+            raise ContractError(f"{self.SCHEMA}.{name} of {self.id}: expected shape {shape}, found {found}")
+
+    def digest(self) -> str:
+        """sha256 over schema, version, id, sequence and arrays (not the provenance): equal content, equal digest."""
+        head = {"schema": self.SCHEMA, "version": self.VERSION, "id": self.id, "sequence": self.sequence}
+        head |= {f.name: getattr(self, f.name) for f in meta_fields(type(self))}
+        state = hashlib.sha256(json.dumps(head, sort_keys=True).encode())
+        for name in array_fields(type(self)):
+            value = np.ascontiguousarray(getattr(self, name))
+            state.update(f"{name}{value.dtype}{value.shape}".encode())
+            state.update(value.tobytes())
+        return state.hexdigest()
+
+    def save(self, path: Path) -> None:
+        """Write the record whole or not at all: a temporary file in the same folder, fsync, rename."""
+        header = {
+            "schema": self.SCHEMA,
+            "version": str(self.VERSION),
+            "id": self.id,
+            "sequence": self.sequence,
+            "provenance": json.dumps(dataclasses.asdict(self.provenance), sort_keys=True),
+            "meta": json.dumps({f.name: getattr(self, f.name) for f in meta_fields(type(self))}, sort_keys=True),
+            "digest": self.digest(),
+        }
+        arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in array_fields(type(self))}
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(to_safetensors(arrays, metadata=header))
+
+    @classmethod
+    def load(cls: type[RecordT], path: Path, sequence: RnaSequence | None = None) -> RecordT:
+        """Read and verify a record.
+
+        Args:
+            path: a file written by `save`.
+            sequence: where given, the record must be of this id and sequence.
+
+        Raises:
+            ContractError: missing, truncated, foreign schema or version, digest mismatch, other sequence;
+                the message names the stage to run again.
+        """
+        again = f"Run {cls.STAGE} again."
+        if not path.is_file():
+            raise ContractError(f"{path}: no such file. {again}")
+        try:
+            with safe_open(path, framework="numpy") as file:
+                header = file.metadata() or {}
+                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except (SafetensorError, OSError, ValueError) as error:
+            raise ContractError(f"{path}: not a readable {cls.SCHEMA} file ({error}). {again}") from error
+        found = (header.get("schema"), header.get("version"))
+        if found != (cls.SCHEMA, str(cls.VERSION)):
+            raise ContractError(
+                f"{path}: expected schema {cls.SCHEMA} version {cls.VERSION}, found {found[0]} version {found[1]}. {again}"
+            )
+        record = cls._from_parts(path, header, arrays)
+        if record.digest() != header.get("digest"):
+            raise ContractError(f"{path}: the content does not match its digest; the file is damaged. {again}")
+        if sequence is not None and (record.id, record.sequence) != (sequence.id, sequence.sequence):
+            raise ContractError(f"{path}: made for {record.id} ({record.length} nt) with another sequence. {again}")
+        return record
+
+    @classmethod
+    def _from_parts(cls: type[RecordT], path: Path, header: dict[str, str], arrays: dict[str, np.ndarray]) -> RecordT:
+        expected = set(array_fields(cls))
+        if set(arrays) != expected:
+            raise ContractError(
+                f"{path}: expected arrays {sorted(expected)}, found {sorted(arrays)}. Run {cls.STAGE} again."
+            )
+        try:
+            provenance = Provenance(**json.loads(header["provenance"]))
+            meta: dict[str, Any] = json.loads(header["meta"])
+            return cls(id=header["id"], sequence=header["sequence"], provenance=provenance, **meta, **arrays)
+        except (KeyError, TypeError, ValueError, ContractError) as error:
+            raise ContractError(f"{path}: {error}. Run {cls.STAGE} again.") from error
+
+
+def array(dtype: str) -> Any:
+    """Declare an array field of a Record with its dtype."""
+    return field(metadata={"dtype": dtype})
+
+
+def array_fields(cls: type[Record]) -> dict[str, str]:
+    """Names and dtypes of the array fields, in declaration order."""
+    return {f.name: f.metadata["dtype"] for f in dataclasses.fields(cls) if "dtype" in f.metadata}
+
+
+def meta_fields(cls: type[Record]) -> list[dataclasses.Field[Any]]:
+    """Fields beyond id, sequence, provenance and arrays; they must be JSON values."""
+    known = {"id", "sequence", "provenance", *array_fields(cls)}
+    return [f for f in dataclasses.fields(cls) if f.name not in known]
+
+
+def digest_of(value: Any) -> str:
+    """sha256 of a JSON-serialisable value, keys sorted, or of a file's bytes when given a Path."""
+    if isinstance(value, Path):
+        with value.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def require_same_input(record: Record, name: str, upstream: Record) -> None:
+    """Refuse a record that was made from another version of `upstream`.
+
+    Args:
+        record: the downstream record, e.g. stage B's torsions.
+        name: the key in its provenance, e.g. `a_adjacency`.
+        upstream: what lies on disk now.
+
+    Raises:
+        ContractError: naming the stage of `record` as the one to run again.
+    """
+    if record.provenance.inputs.get(name) != upstream.digest():
+        raise ContractError(
+            f"{record.SCHEMA} of {record.id} is stale: it was made from another {name} than the one on disk. "
+            f"Run {record.STAGE} again."
+        )
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary name beside `path`; on success it is synced and renamed to `path`, on error removed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
