@@ -8,6 +8,8 @@ from rna_predict.contracts.adjacency import Adjacency
 from rna_predict.contracts.coordinates import BUILD_METHODS, Coordinates
 from rna_predict.contracts.embeddings import DISTOGRAM_EDGES, Embeddings
 from rna_predict.contracts.ensemble import Ensemble, Model
+from rna_predict.contracts.given import GivenStructure
+from rna_predict.contracts.loops import STATES, Loop, LoopDecomposition, Stem, decompose
 from rna_predict.contracts.record import Provenance, Record, atomic_path, digest_of, require_same_input
 from rna_predict.contracts.sequence import RnaSequence
 from rna_predict.contracts.structure import Structure
@@ -16,18 +18,24 @@ from rna_predict.contracts.torsions import TORSION_FIELDS, Torsions
 __all__ = [
     "BUILD_METHODS",
     "DISTOGRAM_EDGES",
+    "STATES",
     "TORSION_FIELDS",
     "Adjacency",
     "Coordinates",
     "Embeddings",
     "Ensemble",
+    "GivenStructure",
+    "Loop",
+    "LoopDecomposition",
     "Model",
     "Provenance",
     "Record",
     "RnaSequence",
+    "Stem",
     "Structure",
     "Torsions",
     "atomic_path",
+    "decompose",
     "digest_of",
     "require_same_input",
 ]
