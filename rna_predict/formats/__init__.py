@@ -1,0 +1,1 @@
+"""Files that users give and get: sequences, structures, secondary structures, models."""

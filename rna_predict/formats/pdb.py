@@ -1,0 +1,92 @@
+"""Write one RNA chain as a PDB file (version 3.3 columns, by gemmi)."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import gemmi
+import numpy as np
+
+from rna_predict.chemistry.residues import ATOMS, element
+from rna_predict.contracts import Structure, atomic_path
+from rna_predict.errors import InputError
+
+MAX_RESIDUES = 9999
+MAX_ATOMS_IN_FILE = 99999
+_LOWEST, _HIGHEST = -999.999, 9999.999
+
+
+def write_pdb(
+    structure: Structure,
+    path: Path,
+    plddt_LA: np.ndarray | None = None,
+    chain: str = "A",
+    remarks: Sequence[str] = (),
+) -> None:
+    """Write the atoms that are present, whole or not at all; TER and END at the end.
+
+    Args:
+        structure: residues keep their numbers.
+        path: replaced if it exists.
+        plddt_LA: 0-100 for the B-factor column; 0.00 where none is given.
+        chain: one letter or digit.
+        remarks: lines that stand as `REMARK   1 …` at the top.
+
+    Raises:
+        InputError: more than 9999 residues or 99999 atoms (TER included), a number or coordinate that the columns
+            cannot hold. mmCIF has none of these limits.
+    """
+    _check_fits(structure, chain)
+    if plddt_LA is not None and plddt_LA.shape != structure.mask_LA.shape:
+        raise InputError(
+            f"{structure.id}: pLDDT of shape {plddt_LA.shape} does not fit atoms {structure.mask_LA.shape}"
+        )
+    lines = [f"REMARK   1 {remark}"[:80] for remark in remarks]
+    model = gemmi_structure(structure, plddt_LA, chain)
+    options = gemmi.PdbWriteOptions(minimal=True, cryst1_record=False, ter_records=True, end_record=True)
+    body = model.make_pdb_string(options)
+    with atomic_path(path) as temporary:
+        temporary.write_text("".join(f"{line}\n" for line in lines) + body, encoding="ascii")
+
+
+def gemmi_structure(structure: Structure, plddt_LA: np.ndarray | None = None, chain: str = "A") -> gemmi.Structure:
+    """The same atoms as a gemmi structure with one polymer chain; serial numbers from 1, no symmetry."""
+    strand = gemmi.Chain(chain)
+    serial = 0
+    for i, letter in enumerate(structure.sequence):
+        residue = gemmi.Residue()
+        residue.name = letter
+        residue.seqid = gemmi.SeqId(int(structure.number_L[i]), " ")
+        residue.entity_type = gemmi.EntityType.Polymer
+        for slot, name in enumerate(ATOMS[letter]):
+            if not structure.mask_LA[i, slot]:
+                continue
+            serial += 1
+            atom = gemmi.Atom()
+            atom.name, atom.element, atom.serial = name, gemmi.Element(element(name)), serial
+            atom.pos = gemmi.Position(*structure.xyz_LA3[i, slot].tolist())
+            atom.b_iso = 0.0 if plddt_LA is None else round(float(plddt_LA[i, slot]), 2)
+            residue.add_atom(atom)
+        strand.add_residue(residue)
+    model = gemmi.Model(1)
+    model.add_chain(strand)
+    result = gemmi.Structure()
+    result.name = structure.id
+    result.add_model(model)
+    return result
+
+
+def _check_fits(structure: Structure, chain: str) -> None:
+    instead = "Write mmCIF instead."
+    if len(chain) != 1 or not chain.isascii() or not chain.isalnum():
+        raise InputError(f"{structure.id}: chain {chain!r} is not one letter or digit. {instead}")
+    atoms = int(structure.mask_LA.sum())
+    if structure.length > MAX_RESIDUES or structure.number_L[-1] > MAX_RESIDUES or structure.number_L[0] < -999:
+        raise InputError(
+            f"{structure.id}: {structure.length} residues numbered to {structure.number_L[-1]}; "
+            f"PDB holds {MAX_RESIDUES}. {instead}"
+        )
+    if atoms + 1 > MAX_ATOMS_IN_FILE:
+        raise InputError(f"{structure.id}: {atoms} atoms and TER; PDB holds {MAX_ATOMS_IN_FILE}. {instead}")
+    xyz = structure.xyz_LA3[structure.mask_LA]
+    if len(xyz) and (xyz.min() < _LOWEST or xyz.max() > _HIGHEST):
+        raise InputError(f"{structure.id}: a coordinate lies outside {_LOWEST} to {_HIGHEST} Å. {instead}")
