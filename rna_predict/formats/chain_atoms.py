@@ -57,10 +57,12 @@ class Nucleotide:
 
 def nucleotides(chain: gemmi.Chain) -> list[Nucleotide]:
     """All residues of a chain in file order, classified; modified and unknown ones only as far as names tell."""
-    groups: dict[tuple[int, str], list[gemmi.Residue]] = {}
+    groups: dict[tuple[int, str, str], list[gemmi.Residue]] = {}
     for residue in chain:
-        groups.setdefault((residue.seqid.num or 0, residue.seqid.icode.strip()), []).append(residue)
-    return [_nucleotide(key, group) for key, group in groups.items()]
+        # Under one number, residues of different names are conformers only where all their atoms have altlocs.
+        name = "" if all(atom.has_altloc() for atom in residue) else residue.name
+        groups.setdefault((residue.seqid.num or 0, residue.seqid.icode.strip(), name), []).append(residue)
+    return [_nucleotide(key[:2], group) for key, group in groups.items()]
 
 
 def _nucleotide(key: tuple[int, str], group: list[gemmi.Residue]) -> Nucleotide:

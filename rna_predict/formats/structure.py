@@ -173,6 +173,7 @@ def _strand(path: Path, chain: str, residues: list[Nucleotide], notices: list[No
             left_out.append(residue.label)
     if not strand:
         raise InputError(f"{path}: chain {chain} holds 0 heavy RNA atoms. Give a file with coordinates.")
+    _check_numbers(path, chain, strand)
     if any("C2'" in r.atoms for r in strand) and not any({"O2'", "F2'", "OM2", "CM2"} & r.atoms.keys() for r in strand):
         raise InputError(f"{path}: chain {chain}: no residue has O2', so this is DNA. Give an RNA chain.")
     modified = [f"{r.label} → {r.parent}" for r in strand if r.kind == "modified"]
@@ -181,6 +182,16 @@ def _strand(path: Path, chain: str, residues: list[Nucleotide], notices: list[No
     if left_out:
         notices.append(Notice(kind="left_out", message=f"not part of the strand, left out: {_some(left_out)}"))
     return strand
+
+
+def _check_numbers(path: Path, chain: str, strand: list[Nucleotide]) -> None:
+    seen: dict[tuple[int, str], Nucleotide] = {}
+    for residue in strand:
+        other = seen.setdefault((residue.number, residue.insertion), residue)
+        if other is not residue:
+            raise InputError(
+                f"{path}: chain {chain}: {other.label} and {residue.label} share one number. Renumber one of them."
+            )
 
 
 def _some(labels: list[str]) -> str:
