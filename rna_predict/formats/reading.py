@@ -72,17 +72,25 @@ def _read_limited(path: Path, stream: IO[bytes] | gzip.GzipFile, limit: int) -> 
     return b"".join(chunks)
 
 
-def read_text(path: Path, limit: int = MAX_BYTES) -> str:
+def read_text(path: Path, limit: int = MAX_BYTES, strict: bool = True) -> str:
     """Return the content as text: UTF-8, byte order mark dropped, CRLF and CR turned into LF.
 
+    Args:
+        path: the file.
+        limit: most bytes after decompression.
+        strict: False leaves NUL and undecodable bytes in (as lone surrogates), so that a reader of records can
+            refuse the one record that holds them.
+
     Raises:
-        InputError: as `read_bytes`, and for NUL bytes, UTF-16 or any other encoding, naming line and byte.
+        InputError: as `read_bytes`, for UTF-16, and where `strict` for NUL and undecodable bytes, naming the line.
     """
     content = read_bytes(path, limit)
     content = content.removeprefix(b"\xef\xbb\xbf")
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise InputError(f"{path}: is UTF-16 text. Save it as UTF-8.")
     content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    if not strict:
+        return content.decode("utf-8", errors="surrogateescape")
     nul = content.find(b"\0")
     if nul >= 0:
         line = content.count(b"\n", 0, nul) + 1
