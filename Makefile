@@ -1,0 +1,72 @@
+# Two commands do everything on a fresh Linux with Python >= 3.11, git and make:
+#   make predict   set up .venv, then run the example RNAs to results/preds/<id>.pdb
+#   make test      set up .venv if missing, then run the tests
+# Variables: PYTHON (interpreter), TORCH (what pip installs as torch), CORES (default: all), JOBS (test processes).
+
+PYTHON ?= $(firstword $(foreach p,python3 python3.14 python3.13 python3.12 python3.11 python,$(shell $(p) -c 'import sys; sys.version_info >= (3, 11) and print("$(p)")' 2>/dev/null)))
+TORCH ?= torch==2.13.0
+CORES ?= $(shell nproc 2>/dev/null || echo 1)
+JOBS ?= 2
+
+VENV := .venv
+BIN := $(VENV)/bin
+EXAMPLES := $(foreach id,trna_phe add_riboswitch hairpin,results/preds/$(id).pdb)
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+# One thread a process: two OpenMP threads on a busy machine make small matrices many times slower.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+
+# Byte code is written once at installation; without it every import of torch takes half a minute.
+unexport PYTHONDONTWRITEBYTECODE
+export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
+
+.PHONY: predict test test-slow lint install install-test clean
+.DEFAULT_GOAL := predict
+
+predict: install
+	@$(BIN)/snakemake --cores $(CORES) --rerun-incomplete --quiet host rules -- $(EXAMPLES)
+	@echo "Done: $(EXAMPLES)"
+
+test: install-test
+	@$(PYTEST) -n $(JOBS) -m "not slow"
+
+test-slow: install-test
+	@$(PYTEST) -m slow
+
+lint: install-test
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/pyright
+	@$(BIN)/lint-imports
+	@$(BIN)/snakefmt --check Snakefile workflow
+	@$(BIN)/snakemake --lint
+
+install: $(VENV)/.installed
+
+install-test: $(VENV)/.installed-test
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer found. Install one, or say make PYTHON=/path/to/python3." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is older than Python 3.11." >&2; exit 1; }
+	@echo "Creating $(VENV)"
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "Python's venv module does not work here; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+
+# torch first and pinned: the range in pyproject.toml is then satisfied, and pip fetches no other build.
+$(VENV)/.torch: Makefile | $(BIN)/python
+	@echo "Installing $(TORCH)"
+	@$(PIP) install $(TORCH)
+	@touch $@
+
+$(VENV)/.installed: pyproject.toml envs/constraints.txt $(VENV)/.torch
+	@echo "Installing rna-predict and what it needs"
+	@$(PIP) install -c envs/constraints.txt -e .
+	@$(BIN)/python -m compileall -qq -j $(CORES) rna_predict $(VENV)/lib || true
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed
+	@echo "Installing what the tests need"
+	@$(PIP) install -c envs/constraints.txt -e ".[test]"
+	@$(BIN)/python -m compileall -qq -j $(CORES) $(VENV)/lib || true
+	@touch $@
+
+clean:
+	@rm -rf $(VENV) build rna_predict.egg-info

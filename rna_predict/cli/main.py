@@ -1,0 +1,53 @@
+"""The entry point: registers the subcommands and turns our errors into one line and exit code 2."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from rna_predict import __version__
+from rna_predict.cli import bench, configuration, evaluate, predict, stages
+from rna_predict.cli.batch import one_line
+from rna_predict.cli.console import start_logging
+from rna_predict.errors import RnaPredictError
+
+app = typer.Typer(
+    name="rna-predict",
+    help="RNA sequences in, 3D structures out. Exit codes: 0 done, 1 some RNA failed, 2 the input cannot be used.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+app.command("predict")(predict.predict)
+app.command("evaluate")(evaluate.evaluate)
+app.command("bench")(bench.bench)
+app.add_typer(configuration.app, name="config")
+app.command("prepare")(stages.prepare)
+app.command("stage-a")(stages.stage_a)
+app.command("stage-b")(stages.stage_b)
+app.command("stage-c")(stages.stage_c)
+app.command("stage-d")(stages.stage_d)
+app.command("export")(stages.export)
+
+
+@app.callback(invoke_without_command=True)
+def options(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log details as well.")] = False,
+) -> None:
+    """RNA sequences in, 3D structures out. Exit codes: 0 done, 1 some RNA failed, 2 the input cannot be used."""
+    if version:
+        typer.echo(f"rna-predict {__version__}")
+        raise typer.Exit
+    start_logging(verbose)
+
+
+def main() -> None:
+    """Run the command line; an error of ours, or of the file system, ends in one line on stderr and exit code 2."""
+    try:
+        app()
+    except (RnaPredictError, OSError) as error:
+        typer.echo(f"rna-predict: {one_line(error)}", err=True)
+        sys.exit(2)

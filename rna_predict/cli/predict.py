@@ -1,0 +1,170 @@
+"""`rna-predict predict FASTA --out DIR`: all stages in one process, for one sequence or many."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rna_predict.cli.batch import Outcome, attempt, exit_code
+from rna_predict.cli.configuration import split_settings
+from rna_predict.cli.console import LOG, Steps, steps
+from rna_predict.cli.stages import MAX_LENGTH, Ambiguous
+from rna_predict.cli.threads import set_threads
+from rna_predict.errors import InputError
+
+if TYPE_CHECKING:
+    from rna_predict.contracts import RnaSequence
+    from rna_predict.contracts.given import GivenStructure
+    from rna_predict.pipeline import PipelineConfig
+
+
+def predict(
+    fasta: Annotated[Path, typer.Argument(help="FASTA with one RNA or many; may be gzipped.")],
+    out: Annotated[Path, typer.Option(help="Folder for <id>.pdb, <id>.cif, <id>.json and status.tsv.")],
+    ss: Annotated[
+        Path | None,
+        typer.Option(
+            help="Secondary structure to keep to (dbn, ct, bpseq, matrix). With several sequences it must name them: "
+            "a dbn file with a record for each id that has one; the others are folded."
+        ),
+    ] = None,
+    models: Annotated[int | None, typer.Option(min=1, help="Models for each RNA.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the sampler.")] = None,
+    threads: Annotated[int, typer.Option(min=1, help="Threads for OpenMP, BLAS and torch.")] = 1,
+    max_length: Annotated[int, typer.Option(min=0, help="Longest RNA in nucleotides; 0 sets no limit.")] = MAX_LENGTH,
+    ambiguous: Ambiguous = "refuse",
+    config_dir: Annotated[Path | None, typer.Option(help="Folder with the stages' groups.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="stage_d=choice, or one value: stage_c.steps=50.")
+    ] = None,
+) -> None:
+    """Predict structures. Exit code 1 when an RNA failed (the others are there), 2 when the input cannot be used.
+
+    Every RNA asked for is computed; results of an earlier run in the same folder are replaced.
+    """
+    check_folder(out)
+    set_threads(threads)
+    settings = list(set_ or [])
+    settings += [] if models is None else [f"stage_d.models={models}"]
+    settings += [] if seed is None else [f"stage_d.seed={seed}"]
+    config = pipeline_config(config_dir, settings)
+    sequences, outcomes = read_sequences(fasta, max_length, ambiguous)
+    structures, failed = read_structures(ss, sequences)
+    outcomes += failed
+    write_status(out / "status.tsv", outcomes)
+    if not sequences:
+        raise InputError(f"{fasta}: none of its {len(outcomes)} records can be used; see {out / 'status.tsv'}.")
+    unfit = {outcome.id for outcome in failed}
+    waiting = [sequence for sequence in sequences if sequence.id not in unfit]
+    with steps(len(waiting)) as progress:
+        for sequence in waiting:
+            outcomes.append(_predict_one(sequence, structures.get(sequence.id), config, out, progress))
+            write_status(out / "status.tsv", outcomes)
+            progress.done()
+    raise typer.Exit(exit_code(outcomes))
+
+
+def _predict_one(
+    sequence: "RnaSequence", given: "GivenStructure | None", config: "PipelineConfig", out: Path, progress: Steps
+) -> Outcome:
+    """Predict one RNA and write its three files; the PDB last, so that its presence says that all is there."""
+    from rna_predict.formats.ensemble import write_confidence, write_ensemble
+    from rna_predict.formats.pdb import write_pdb
+    from rna_predict.pipeline import predict as run_stages
+
+    def on_stage(words: str) -> None:
+        progress.now(f"{sequence.id}: {words}")
+        LOG.debug("%s: stage %s", sequence.id, words)
+
+    def work(name: str) -> None:
+        ensemble = run_stages(sequence, config, given, on_stage).ensemble
+        write_ensemble(ensemble, out / f"{name}.cif")
+        write_confidence(ensemble, out / f"{name}.json")
+        write_pdb(ensemble.structure(), out / f"{name}.pdb", ensemble.models[0].plddt_LA)
+
+    for suffix in ("pdb", "cif", "json"):
+        (out / f"{sequence.id}.{suffix}").unlink(missing_ok=True)
+    return attempt(sequence.id, work, f"{sequence.length} nt, done")
+
+
+def check_folder(out: Path) -> None:
+    """Make the output folder and see that files can be written there, before any work.
+
+    Raises:
+        InputError: it is a file, or nothing can be written.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise InputError(f"--out {out}: cannot write there ({error.strerror}). Name another folder.") from error
+
+
+def pipeline_config(config_dir: Path | None, settings: Sequence[str]) -> "PipelineConfig":
+    """The four stages' settings from groups, choices and single values."""
+    from rna_predict.config import STAGE_CONFIGS, resolve_stage_config
+    from rna_predict.pipeline import PipelineConfig
+
+    choices, overrides = split_settings(list(settings), tuple(STAGE_CONFIGS))
+    resolved = {
+        stage: resolve_stage_config(stage, config_dir, overrides[stage], choices[stage]) for stage in STAGE_CONFIGS
+    }
+    return PipelineConfig(**resolved)  # pyright: ignore[reportArgumentType]
+
+
+def read_sequences(fasta: Path, max_length: int, ambiguous: str) -> tuple[list["RnaSequence"], list[Outcome]]:
+    """Usable records in file order, and an outcome for each record that failed; conversions are logged."""
+    from rna_predict.formats.fasta import FastaOptions, read_fasta
+
+    content = read_fasta(fasta, FastaOptions(max_length=max_length, ambiguous=ambiguous))
+    for notice in content.notices:
+        LOG.warning("%s: %s", notice.id or fasta, notice.message)
+    failed = []
+    for failure in content.failures:
+        reason = f"line {failure.line}: {failure.reason}"
+        LOG.error("%s: failed: %s", failure.id, reason)
+        failed.append(Outcome(id=failure.id, status="failed", reason=reason))
+    return content.records, failed
+
+
+def read_structures(
+    path: Path | None, sequences: Sequence["RnaSequence"]
+) -> tuple[dict[str, "GivenStructure"], list[Outcome]]:
+    """Given structures by id, and an outcome for each RNA whose structure does not fit it.
+
+    Raises:
+        InputError: the file cannot be read, or names none of several sequences.
+    """
+    from rna_predict.formats.secondary_structure import given_ids, read_given
+
+    if path is None:
+        return {}, []
+    if len(sequences) == 1:
+        return {sequences[0].id: read_given(path, sequences[0])}, []
+    names = set(given_ids(path))
+    named = [sequence for sequence in sequences if sequence.id in names]
+    if not named:
+        raise InputError(f"--ss {path}: names none of the {len(sequences)} sequences. Head each structure with >id.")
+    LOG.info("%s: structures for %d of %d sequences; the others are folded", path, len(named), len(sequences))
+    structures: dict[str, GivenStructure] = {}
+    failed: list[Outcome] = []
+    for sequence in named:
+        try:
+            structures[sequence.id] = read_given(path, sequence)
+        except InputError as error:
+            LOG.error("%s: failed: %s", sequence.id, error)
+            failed.append(Outcome(id=sequence.id, status="failed", reason=str(error)))
+    return structures, failed
+
+
+def write_status(path: Path, outcomes: Sequence[Outcome]) -> None:
+    """Write the status table: id, status, seconds, reason."""
+    from rna_predict.contracts import atomic_path
+
+    lines = ["id\tstatus\tseconds\treason"]
+    lines += [f"{o.id}\t{o.status}\t{o.seconds:.1f}\t{' '.join(o.reason.split())}" for o in outcomes]
+    with atomic_path(path) as temporary:
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")

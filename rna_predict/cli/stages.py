@@ -1,0 +1,182 @@
+"""The workflow's subcommands: each reads and writes files of the contract table, for one id or many."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rna_predict.cli.batch import exit_code, run_batch
+from rna_predict.cli.threads import set_threads
+from rna_predict.errors import InputError
+
+if TYPE_CHECKING:
+    from rna_predict.cli.stage_files import StageFiles
+
+Root = Annotated[Path, typer.Option(help="Folder that holds one folder of stage files for each id.")]
+Config = Annotated[Path | None, typer.Option(help="Resolved settings of the stage; without it the defaults.")]
+Threads = Annotated[int, typer.Option(min=1, help="Threads for OpenMP, BLAS and torch.")]
+Status = Annotated[Path | None, typer.Option(help="JSON file with what became of each id.")]
+Ids = Annotated[list[str], typer.Argument(help="One id or many; a failing one does not stop the others.")]
+Ambiguous = Annotated[
+    str, typer.Option(metavar="refuse|map", help="Refuse IUPAC letters such as N, or map each to a base and say so.")
+]
+
+STAGES_ROOT = Path("results/stages")
+
+MAX_LENGTH = 3000
+"""Longest RNA by default, nt: beyond it the pair arrays outgrow a laptop, and ViennaRNA needs minutes."""
+
+
+def prepare(
+    records: Annotated[list[str], typer.Argument(metavar="ID=SEQUENCE...", help="One RNA or many.")],
+    root: Root = STAGES_ROOT,
+    max_length: Annotated[int, typer.Option(min=0, help="Longest RNA in nucleotides; 0 sets no limit.")] = MAX_LENGTH,
+    ambiguous: Ambiguous = "refuse",
+    status: Status = None,
+) -> None:
+    """Check sequences and write each as canonical FASTA (A C G U)."""
+    from rna_predict.cli.console import LOG
+    from rna_predict.formats.fasta import write_fasta
+    from rna_predict.formats.normalise import check_length, checked_sequence
+
+    sequences: dict[str, str] = {}
+    for record in records:
+        name, equals, letters = record.partition("=")
+        if not equals or name in sequences:
+            raise InputError(f"{record[:80]!r}: {'this id stands twice' if equals else 'expected ID=SEQUENCE'}.")
+        sequences[name] = letters
+
+    def work(name: str) -> None:
+        if max_length:
+            check_length(sequences[name], max_length)
+        sequence, notices = checked_sequence(name, sequences[name], ambiguous)
+        for notice in notices:
+            LOG.warning("%s: %s", name, notice.message)
+        write_fasta(sequence, root / name / "sequence.fasta")
+
+    raise typer.Exit(exit_code(run_batch(list(sequences), work, status, "sequence written")))
+
+
+def stage_a(
+    ids: Ids,
+    root: Root = STAGES_ROOT,
+    config: Config = None,
+    given: Annotated[list[str] | None, typer.Option(help="ID=FILE: a secondary structure to keep to.")] = None,
+    threads: Threads = 1,
+    status: Status = None,
+) -> None:
+    """Base pairs: probabilities and a valid matching."""
+    set_threads(threads, torch_too=False)
+    from rna_predict.formats.dot_bracket import write_dbn
+    from rna_predict.formats.secondary_structure import read_given
+    from rna_predict.stage_a_adjacency.stage import predict_adjacency
+
+    structures = given_files(given or [], ids)
+
+    def work(files: "StageFiles", settings: Any) -> None:
+        sequence = files.sequence()
+        path = structures.get(files.id)
+        adjacency = predict_adjacency(sequence, settings, read_given(path, sequence) if path else None)
+        adjacency.save(files.path("a_adjacency.safetensors"))
+        write_dbn(adjacency, files.path("a_adjacency.dbn"))
+
+    _run("stage_a", ids, root, config, status, work)
+
+
+def stage_b(ids: Ids, root: Root = STAGES_ROOT, config: Config = None, threads: Threads = 1, status: Status = None):
+    """Torsions and the pair representation, from the base pairs."""
+    set_threads(threads)
+    from rna_predict.stage_b_torsion.stage import predict_torsions
+
+    def work(files: "StageFiles", settings: Any) -> None:
+        sequence = files.sequence()
+        torsions, embeddings = predict_torsions(sequence, files.adjacency(sequence), settings)
+        torsions.save(files.path("b_torsions.safetensors"))
+        embeddings.save(files.path("b_embeddings.safetensors"))
+
+    _run("stage_b", ids, root, config, status, work)
+
+
+def stage_c(ids: Ids, root: Root = STAGES_ROOT, config: Config = None, threads: Threads = 1, status: Status = None):
+    """Coordinates of all heavy atoms, from base pairs and torsions."""
+    set_threads(threads)
+    from rna_predict.formats.pdb import write_pdb
+    from rna_predict.stage_c_reconstruction.stage import reconstruct
+
+    def work(files: "StageFiles", settings: Any) -> None:
+        sequence = files.sequence()
+        adjacency = files.adjacency(sequence)
+        coordinates = reconstruct(sequence, adjacency, files.torsions(sequence, adjacency), settings)
+        coordinates.save(files.path("c_coordinates.safetensors"))
+        write_pdb(coordinates.structure(), files.path("c_coordinates.pdb"))
+
+    _run("stage_c", ids, root, config, status, work)
+
+
+def stage_d(ids: Ids, root: Root = STAGES_ROOT, config: Config = None, threads: Threads = 1, status: Status = None):
+    """An ensemble of ranked models with confidence, from all that came before."""
+    set_threads(threads)
+    from rna_predict.formats.ensemble import write_confidence, write_ensemble
+    from rna_predict.stage_d_diffusion.stage import sample_ensemble
+
+    def work(files: "StageFiles", settings: Any) -> None:
+        sequence = files.sequence()
+        adjacency = files.adjacency(sequence)
+        embeddings = files.embeddings(sequence, adjacency)
+        ensemble = sample_ensemble(sequence, adjacency, embeddings, files.coordinates(sequence, adjacency), settings)
+        write_ensemble(ensemble, files.path("d_models.cif"))
+        write_confidence(ensemble, files.path("d_confidence.json"))
+
+    _run("stage_d", ids, root, config, status, work)
+
+
+def export(
+    ids: Ids,
+    root: Root = STAGES_ROOT,
+    out: Annotated[Path, typer.Option(help="Folder for <id>.pdb and <id>.cif.")] = Path("results/preds"),
+    status: Status = None,
+) -> None:
+    """The best model alone, as PDB and mmCIF, pLDDT in the B-factor column."""
+    from rna_predict.cli.stage_files import StageFiles
+    from rna_predict.formats.ensemble import export_best
+
+    def work(name: str) -> None:
+        files = StageFiles(root, name)
+        export_best(files.path("d_models.cif"), files.sequence(), out / f"{name}.pdb", out / f"{name}.cif")
+
+    raise typer.Exit(exit_code(run_batch(ids, work, status, "exported")))
+
+
+def given_files(pairs: list[str], ids: list[str]) -> dict[str, Path]:
+    """Parse `ID=FILE` arguments.
+
+    Raises:
+        InputError: another form, an id that is not among `ids`, or the same id twice.
+    """
+    files: dict[str, Path] = {}
+    for pair in pairs:
+        name, equals, path = pair.partition("=")
+        if not equals or not path:
+            raise InputError(f"--given {pair!r}: expected ID=FILE.")
+        if name not in ids or name in files:
+            raise InputError(f"--given {pair!r}: {'given twice' if name in files else 'this id is not asked for'}.")
+        files[name] = Path(path)
+    return files
+
+
+def _run(
+    stage: str,
+    ids: list[str],
+    root: Path,
+    config: Path | None,
+    status: Path | None,
+    work: Callable[["StageFiles", Any], None],
+) -> None:
+    """Read the stage's settings once, then do each id."""
+    from rna_predict.cli.stage_files import StageFiles
+    from rna_predict.config import read_stage_config
+
+    settings = read_stage_config(stage, config)
+    outcomes = run_batch(ids, lambda name: work(StageFiles(root, name), settings), status, f"{stage} done")
+    raise typer.Exit(exit_code(outcomes))

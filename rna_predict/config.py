@@ -1,0 +1,225 @@
+"""YAML and overrides in, checked dataclasses out; with the command line the only door that Hydra comes through.
+
+The four stage configs are composed once (`resolve_stage_config`), written as plain YAML, and read back by the stages.
+Nothing is ever instantiated from a configuration file.
+"""
+
+import dataclasses
+import importlib
+import math
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import yaml
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from rna_predict.contracts import atomic_path
+from rna_predict.errors import ConfigError
+
+STAGE_CONFIGS = {
+    "stage_a": ("rna_predict.stage_a_adjacency.config", "StageAConfig"),
+    "stage_b": ("rna_predict.stage_b_torsion.config", "StageBConfig"),
+    "stage_c": ("rna_predict.stage_c_reconstruction.config", "StageCConfig"),
+    "stage_d": ("rna_predict.stage_d_diffusion.config", "StageDConfig"),
+}
+"""Module and dataclass of each stage's settings, imported when asked for."""
+
+MAX_YAML_BYTES = 1_000_000
+
+
+class StageConfig(Protocol):
+    """Any of the four dataclasses; they have no common base, each stands beside the code that it sets."""
+
+    __dataclass_fields__: Any
+
+
+def stage_config_class(stage: str) -> type[Any]:
+    """The dataclass that holds the settings of `stage_a` … `stage_d`.
+
+    Raises:
+        ConfigError: another name.
+    """
+    if stage not in STAGE_CONFIGS:
+        raise ConfigError(f"{stage!r}: no such stage. Stages: {', '.join(STAGE_CONFIGS)}.")
+    module, name = STAGE_CONFIGS[stage]
+    return getattr(importlib.import_module(module), name)
+
+
+def resolve_stage_config(
+    stage: str, config_dir: Path | None = None, overrides: Sequence[str] = (), choice: str = "default"
+) -> StageConfig:
+    """Compose one stage's settings: the dataclass's defaults, the group file, then the overrides.
+
+    Args:
+        stage: `stage_a` … `stage_d`.
+        config_dir: folder with the Hydra groups, `<config_dir>/<stage>/<choice>.yaml`; None takes the defaults alone,
+            so that the package works without a checkout.
+        overrides: `key=value` in Hydra's grammar, without the stage's name.
+        choice: which file of the group.
+
+    Raises:
+        ConfigError: naming the key: unknown, of the wrong type, NaN, out of range, or a file that is missing or unsafe.
+    """
+    cls = stage_config_class(stage)
+    if config_dir is None:
+        if choice != "default":
+            raise ConfigError(f"{stage}: choice {choice!r} needs a configuration folder. Give --config-dir.")
+    else:
+        chosen = config_dir / stage / f"{choice}.yaml"
+        if not chosen.is_file():
+            found = sorted(path.stem for path in chosen.parent.glob("*.yaml"))
+            raise ConfigError(f"{chosen}: no such file. Choices for {stage}: {', '.join(found) or 'none'}.")
+        for path in sorted(chosen.parent.glob("*.yaml")):
+            read_yaml(path)
+    return checked_config(cls, _compose(stage, config_dir, overrides, choice), where=stage)
+
+
+def _compose(stage: str, config_dir: Path | None, overrides: Sequence[str], choice: str) -> dict[str, Any]:
+    """Hydra's part: group file and overrides as one plain mapping, interpolations resolved."""
+    store = ConfigStore.instance()
+    store.store(name="rna_predict_root", node={})
+    # Without a folder Hydra still needs the group: the dataclass's own defaults stand in for the file.
+    store.store(group="rna_predict_defaults", name=stage, node=dataclasses.asdict(stage_config_class(stage)()))
+    group = f"+{stage}={choice}" if config_dir else f"+rna_predict_defaults@{stage}={stage}"
+    folder = str((config_dir or Path(__file__).parent).resolve())
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(version_base="1.3", config_dir=folder):
+            composed = compose("rna_predict_root", [group, *(f"++{stage}.{override}" for override in overrides)])
+        plain = OmegaConf.to_container(composed, resolve=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(f"{stage}: {_first_line(error)}") from error
+    section = plain.get(stage) if isinstance(plain, dict) else None
+    if not isinstance(section, dict):
+        raise ConfigError(f"{stage}: the settings must be a mapping of keys to values, found {section!r}")
+    return section
+
+
+def checked_config(cls: type[Any], values: Mapping[Any, Any], where: str) -> Any:
+    """Lay `values` over the defaults of `cls` and return the instance.
+
+    Args:
+        cls: a stage's dataclass.
+        values: plain mapping; keys that are left out keep their default.
+        where: file or stage for the message.
+
+    Raises:
+        ConfigError: naming `where` and the key.
+    """
+    _refuse_unsafe(values, where)
+    try:
+        merged = OmegaConf.merge(OmegaConf.structured(cls), OmegaConf.create(dict(values)))
+        missing = OmegaConf.missing_keys(merged)
+        if missing:
+            raise ConfigError(f"{where}: {', '.join(sorted(missing))}: no value. Set it.")
+        return OmegaConf.to_object(merged)
+    except OmegaConfBaseException as error:
+        key = getattr(error, "full_key", None) or getattr(error, "key", None)
+        known = ", ".join(field.name for field in dataclasses.fields(cls))
+        raise ConfigError(f"{where}: {key}: {_first_line(error)}. Known keys: {known}.") from error
+    except ConfigError as error:
+        raise error if str(error).startswith(where) else ConfigError(f"{where}: {error}") from error
+
+
+def _refuse_unsafe(value: Any, where: str, key: str = "") -> None:
+    """Raise ConfigError at a NaN, an infinity or a key that asks for an object to be made."""
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            path = f"{key}.{name}".lstrip(".")
+            if str(name).startswith("_"):
+                raise ConfigError(f"{where}: {path}: keys that begin with an underscore are refused. Remove it.")
+            _refuse_unsafe(inner, where, path)
+    elif isinstance(value, (list, tuple)):
+        for position, inner in enumerate(value):
+            _refuse_unsafe(inner, where, f"{key}[{position}]")
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"{where}: {key}: {value} is not a finite number")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """YAML of plain values: no aliases (their expansion can be exponential), no tags, no key twice."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """Refuse an alias where it is used."""
+        if self.check_event(yaml.events.AliasEvent):
+            event = self.peek_event()
+            raise yaml.composer.ComposerError(None, None, f"alias *{event.anchor} is refused", event.start_mark)
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        """Refuse a key that stands twice."""
+        names = [key.value for key, _ in node.value]
+        for key, _ in node.value:
+            if names.count(key.value) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} twice", key.start_mark)
+        return super().construct_mapping(node, deep=deep)
+
+
+# YAML 1.1 reads 1e-3 as a string, as it lacks a dot; people mean the number (OmegaConf's loader agrees).
+_PlainLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+$"),
+    list("-+0123456789"),
+)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a small YAML file of plain values: no tags, no aliases, no key twice, a mapping at the top.
+
+    Raises:
+        ConfigError: naming file and line.
+    """
+    try:
+        if path.stat().st_size > MAX_YAML_BYTES:
+            raise ConfigError(f"{path}: larger than {MAX_YAML_BYTES} bytes; this is no configuration file.")
+        content = yaml.load(path.read_text(encoding="utf-8"), _PlainLoader)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}).") from error
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        raise ConfigError(f"{path}{line}: {getattr(error, 'problem', None) or _first_line(error)}") from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: expected keys and values, found {type(content).__name__}.")
+    return content
+
+
+def read_stage_config(stage: str, path: Path | None) -> StageConfig:
+    """Read a resolved config that `write_stage_config` wrote; None gives the defaults.
+
+    Raises:
+        ConfigError: naming file and key.
+    """
+    cls = stage_config_class(stage)
+    return checked_config(cls, read_yaml(path) if path else {}, where=str(path or stage))
+
+
+def write_stage_config(config: StageConfig, path: Path) -> bool:
+    """Write every value as plain YAML, whole or not at all, and only where the content changes.
+
+    Returns:
+        Whether the file was written.
+    """
+    text = yaml.safe_dump(OmegaConf.to_container(_structured(config), enum_to_str=True), sort_keys=False)
+    if path.is_file() and path.read_text(encoding="utf-8") == text:
+        return False
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return True
+
+
+def _structured(config: StageConfig) -> DictConfig:
+    return OmegaConf.structured(config)

@@ -1,0 +1,82 @@
+"""The whole prediction in one process: a sequence goes in, four stages follow one another, ranked models come out.
+
+Start reading here. The workflow (Snakefile) makes the same four calls, one job each, with files in between; what
+crosses from stage to stage is in `contracts/`, what each stage does in its own folder's `stage.py`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from rna_predict.contracts import Adjacency, Coordinates, Embeddings, Ensemble, RnaSequence, Torsions
+from rna_predict.contracts.given import GivenStructure
+from rna_predict.stage_a_adjacency.config import StageAConfig
+from rna_predict.stage_a_adjacency.stage import predict_adjacency
+from rna_predict.stage_b_torsion.config import StageBConfig
+from rna_predict.stage_b_torsion.stage import predict_torsions
+from rna_predict.stage_c_reconstruction.config import StageCConfig
+from rna_predict.stage_c_reconstruction.stage import reconstruct
+from rna_predict.stage_d_diffusion.config import StageDConfig
+from rna_predict.stage_d_diffusion.stage import sample_ensemble
+
+
+@dataclass(kw_only=True)
+class PipelineConfig:
+    """Settings of the four stages."""
+
+    stage_a: StageAConfig = field(default_factory=StageAConfig)
+    stage_b: StageBConfig = field(default_factory=StageBConfig)
+    stage_c: StageCConfig = field(default_factory=StageCConfig)
+    stage_d: StageDConfig = field(default_factory=StageDConfig)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """What each stage made of one RNA; the answer is `ensemble`, best model first."""
+
+    sequence: RnaSequence
+    adjacency: Adjacency
+    torsions: Torsions
+    embeddings: Embeddings
+    coordinates: Coordinates
+    ensemble: Ensemble
+
+
+def predict(
+    sequence: RnaSequence,
+    config: PipelineConfig,
+    given: GivenStructure | None = None,
+    on_stage: Callable[[str], None] | None = None,
+) -> Prediction:
+    """Predict the structure of one RNA.
+
+    Args:
+        sequence: the RNA.
+        config: settings of the four stages.
+        given: a secondary structure to keep to.
+        on_stage: called with a few words before each stage, for progress.
+
+    Raises:
+        PredictionError: a stage could not produce a result that passes its own checks.
+    """
+    say = on_stage or (lambda words: None)
+
+    say("A: base pairs")
+    adjacency = predict_adjacency(sequence, config.stage_a, given)
+
+    say("B: torsions")
+    torsions, embeddings = predict_torsions(sequence, adjacency, config.stage_b)
+
+    say("C: coordinates")
+    coordinates = reconstruct(sequence, adjacency, torsions, config.stage_c)
+
+    say("D: ensemble")
+    ensemble = sample_ensemble(sequence, adjacency, embeddings, coordinates, config.stage_d)
+
+    return Prediction(
+        sequence=sequence,
+        adjacency=adjacency,
+        torsions=torsions,
+        embeddings=embeddings,
+        coordinates=coordinates,
+        ensemble=ensemble,
+    )

@@ -1,0 +1,153 @@
+# The sample sheet, and the functions that rules use for params and resources. Light imports only: every job parses
+# this file again.
+import csv
+import hashlib
+import json
+import os
+import sys
+from pathlib import Path
+
+import yaml
+from jsonschema import Draft202012Validator
+from rna_predict import __version__ as PACKAGE_VERSION
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import validate
+
+STAGES = ("stage_a", "stage_b", "stage_c", "stage_d")
+
+
+def read_samples(path, schema):
+    """Rows of the sample sheet by id; an error names file, line and value."""
+    try:
+        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise WorkflowError(f"{path}: cannot read the sample sheet ({error}).")
+    samples, line_of = {}, {}
+    validator = Draft202012Validator(yaml.safe_load(Path(schema).read_text()))
+    for number, row in enumerate(csv.DictReader(lines, delimiter="\t", restkey="(extra cells)", restval=""), start=2):
+        row = {key: value.strip() if isinstance(value, str) else value for key, value in row.items()}
+        for problem in validator.iter_errors(row):
+            where = problem.path[0] if problem.path else "columns"
+            raise WorkflowError(f"{path}, line {number}: {where}: {problem.message[:300]}")
+        first = line_of.setdefault(row["id"].lower(), number)
+        if first != number:
+            raise WorkflowError(f"{path}: id {row['id']!r} stands in lines {first} and {number}; ids ignore case.")
+        samples[row["id"]] = row
+    if not samples:
+        raise WorkflowError(f"{path}: the sample sheet holds no RNA.")
+    return samples
+
+
+def config_key(stage):
+    """sha256 of what decides a stage's resolved config: its group file by content, the overrides, the version."""
+    folder = Path(config["config_dir"]) / stage
+    chosen = folder / f"{config[stage]['choice']}.yaml"
+    if not chosen.is_file():
+        found = ", ".join(sorted(file.stem for file in folder.glob("*.yaml"))) or "none"
+        raise WorkflowError(f"{stage}: choice: {chosen} does not exist. Choices: {found}.")
+    content = yaml.safe_load(chosen.read_text()) or {}
+    composed = sorted(folder.glob("*.yaml")) if "defaults" in content else []
+    parts = [content, [file.read_text() for file in composed], config[stage]["overrides"], PACKAGE_VERSION]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def config_settings():
+    """Arguments of `rna-predict config resolve`: stage=choice, and stage.key=value for each override."""
+    choices = [f"{stage}={config[stage]['choice']}" for stage in STAGES]
+    return choices + [f"{stage}.{override}" for stage in STAGES for override in config[stage]["overrides"]]
+
+
+def sequence_of(wildcards):
+    """The letters as they stand in the sheet; as a param, so that an edited line reruns its own RNA only."""
+    return SAMPLES[wildcards.id]["sequence"]
+
+
+def structure_of(wildcards):
+    """The file with the given secondary structure, or no file."""
+    return SAMPLES[wildcards.id].get("structure") or []
+
+
+def root_of_stages(wildcards, output):
+    """The folder above the RNA's own: what the stage commands take as --root."""
+    return str(Path(output[0]).parents[1])
+
+
+def folder_of_output(wildcards, output):
+    """The folder that the rule writes to."""
+    return str(Path(output[0]).parent)
+
+
+def folder_of_models(wildcards, input):
+    """For `export_prediction` the stages' root, for `evaluation` the folder with the predictions."""
+    return str(Path(input.models[0]).parent) if "natives" in input.keys() else str(Path(input.models).parents[1])
+
+
+def given_argument(wildcards, input):
+    """`--given <id>=<file>` as a list, or nothing."""
+    return [f"--given={wildcards.id}={input.given}"] if input.get("given") else []
+
+
+def natives_folder(wildcards):
+    """The folder with experimental structures that the config names."""
+    if "natives" not in config:
+        raise WorkflowError("natives: not set. Name the folder with native structures in config/config.yaml.")
+    return config["natives"]
+
+
+def gpu_of(stage):
+    """GPUs that one job of the stage asks for."""
+    return config[stage].get("gpu", 0)
+
+
+# Peak memory in MB as base + per_pair * length², from runs of the baseline at 12 to 400 nt; doubled on a retry.
+MEMORY_MB = {
+    "stage_a": (700, 0.0004),
+    "stage_b": (1200, 0.0020),
+    "stage_c": (1500, 0.0040),
+    "stage_d": (1800, 0.0080),
+}
+
+
+def memory_of(stage):
+    """Resource function for mem_mb: grows with the square of the length and with each attempt."""
+    base, per_pair = MEMORY_MB[stage]
+
+    def mem_mb(wildcards, attempt):
+        return int((base + per_pair * len(sequence_of(wildcards)) ** 2) * attempt)
+
+    return mem_mb
+
+
+# Minutes as base + per_residue * length, generous on purpose.
+RUNTIME_MIN = {"stage_a": (5, 0.02), "stage_b": (10, 0.05), "stage_c": (10, 0.1), "stage_d": (15, 0.2)}
+
+
+def runtime_of(stage):
+    """Resource function for runtime in minutes: grows with the length and with each attempt."""
+    base, per_residue = RUNTIME_MIN[stage]
+
+    def runtime(wildcards, attempt):
+        return int((base + per_residue * len(sequence_of(wildcards))) * attempt)
+
+    return runtime
+
+
+validate(config, "../schemas/config.schema.yaml")
+
+SAMPLES = read_samples(config["samples"], workflow.source_path("../schemas/samples.schema.yaml"))
+RESULTS = config["results"].rstrip("/")
+
+# Jobs find the interpreter that runs Snakemake without an activated environment; where a conda environment is used,
+# it comes first on the PATH again.
+os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]))
+
+
+wildcard_constraints:
+    id=r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}",
+
+
+localrules:
+    all,
+    resolve_config,
+    prepare_input,
+    export_prediction,

@@ -1,0 +1,22 @@
+rule evaluation:
+    """Score results/preds against the natives of the config. Asked for by name: snakemake --cores 2 evaluation."""
+    input:
+        models=expand(rules.export_prediction.output.pdb, id=SAMPLES),
+        natives=natives_folder,
+    output:
+        table=f"{RESULTS}/evaluation/scores.txt",
+    log:
+        f"{RESULTS}/logs/evaluation.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/evaluation.tsv"
+    conda:
+        "../../envs/rna-predict.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        preds=folder_of_models,
+        version=PACKAGE_VERSION,
+    shell:
+        "python -m rna_predict evaluate {params.preds:q} {input.natives:q} > {output.table:q} 2>> {log:q}"

@@ -1,0 +1,26 @@
+rule stage_a_adjacency:
+    """Base pairs: probabilities and a valid matching, from the sequence and, where the sheet names one, a given structure."""
+    input:
+        sequence=rules.prepare_input.output.sequence,
+        given=structure_of,
+        config=ancient(rules.resolve_config.output.stage_a),
+    output:
+        adjacency=f"{RESULTS}/stages/{{id}}/a_adjacency.safetensors",
+        dot_bracket=f"{RESULTS}/stages/{{id}}/a_adjacency.dbn",
+    log:
+        f"{RESULTS}/logs/{{id}}/stage_a_adjacency.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/{{id}}/stage_a_adjacency.tsv"
+    conda:
+        "../../envs/rna-predict.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory_of("stage_a"),
+        runtime=runtime_of("stage_a"),
+    params:
+        root=root_of_stages,
+        config_key=config_key("stage_a"),
+        given=given_argument,
+    shell:
+        "python -m rna_predict stage-a --root {params.root:q} --config {input.config:q} --threads {threads}"
+        " {params.given:q} {wildcards.id:q} >> {log:q} 2>&1"

@@ -1,0 +1,26 @@
+rule stage_b_torsion:
+    """Torsions with their certainty, and the pair representation that stage D is conditioned on."""
+    input:
+        sequence=rules.prepare_input.output.sequence,
+        adjacency=rules.stage_a_adjacency.output.adjacency,
+        config=ancient(rules.resolve_config.output.stage_b),
+    output:
+        torsions=f"{RESULTS}/stages/{{id}}/b_torsions.safetensors",
+        embeddings=f"{RESULTS}/stages/{{id}}/b_embeddings.safetensors",
+    log:
+        f"{RESULTS}/logs/{{id}}/stage_b_torsion.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/{{id}}/stage_b_torsion.tsv"
+    conda:
+        "../../envs/rna-predict.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory_of("stage_b"),
+        runtime=runtime_of("stage_b"),
+        gpu=gpu_of("stage_b"),
+    params:
+        root=root_of_stages,
+        config_key=config_key("stage_b"),
+    shell:
+        "python -m rna_predict stage-b --root {params.root:q} --config {input.config:q} --threads {threads}"
+        " {wildcards.id:q} >> {log:q} 2>&1"

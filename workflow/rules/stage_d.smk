@@ -1,0 +1,54 @@
+rule stage_d_diffusion:
+    """An ensemble of all-atom models, ranked, with confidence."""
+    input:
+        sequence=rules.prepare_input.output.sequence,
+        adjacency=rules.stage_a_adjacency.output.adjacency,
+        embeddings=rules.stage_b_torsion.output.embeddings,
+        coordinates=rules.stage_c_reconstruction.output.coordinates,
+        config=ancient(rules.resolve_config.output.stage_d),
+    output:
+        models=f"{RESULTS}/stages/{{id}}/d_models.cif",
+        confidence=f"{RESULTS}/stages/{{id}}/d_confidence.json",
+    log:
+        f"{RESULTS}/logs/{{id}}/stage_d_diffusion.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/{{id}}/stage_d_diffusion.tsv"
+    conda:
+        "../../envs/rna-predict.yaml"
+    threads: 2
+    resources:
+        mem_mb=memory_of("stage_d"),
+        runtime=runtime_of("stage_d"),
+        gpu=gpu_of("stage_d"),
+    params:
+        root=root_of_stages,
+        config_key=config_key("stage_d"),
+    shell:
+        "python -m rna_predict stage-d --root {params.root:q} --config {input.config:q} --threads {threads}"
+        " {wildcards.id:q} >> {log:q} 2>&1"
+
+
+rule export_prediction:
+    """The best model alone: pLDDT in the B-factor column, one unbroken chain."""
+    input:
+        models=rules.stage_d_diffusion.output.models,
+        confidence=rules.stage_d_diffusion.output.confidence,
+    output:
+        pdb=f"{RESULTS}/preds/{{id}}.pdb",
+        cif=f"{RESULTS}/preds/{{id}}.cif",
+    log:
+        f"{RESULTS}/logs/{{id}}/export_prediction.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/{{id}}/export_prediction.tsv"
+    conda:
+        "../../envs/rna-predict.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=5,
+    params:
+        root=folder_of_models,
+        preds=folder_of_output,
+        version=PACKAGE_VERSION,
+    shell:
+        "python -m rna_predict export --root {params.root:q} --out {params.preds:q} {wildcards.id:q} >> {log:q} 2>&1"
