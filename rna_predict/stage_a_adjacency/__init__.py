@@ -1,0 +1,1 @@
+"""Stage A: base pairs of a sequence, predicted or given."""

@@ -1,0 +1,65 @@
+"""How stage A folds, and what it does with a given structure."""
+
+import math
+from dataclasses import dataclass
+
+from rna_predict.errors import ConfigError
+
+BACKEND_NAMES = ("viennarna",)
+READOUTS = ("mea", "centroid", "mfe")
+GIVEN_MODES = ("override", "constrain")
+
+
+@dataclass(kw_only=True)
+class StageAConfig:
+    """Settings of stage A; the default readout and γ were chosen in docs/decisions/0002-stage-a-mea.md."""
+
+    backend: str = "viennarna"
+    """What computes pair probabilities; one of `BACKEND_NAMES`."""
+
+    temperature_celsius: float = 37.0
+    """Temperature of the energy model."""
+
+    readout: str = "mea"
+    """How the matching is read from the ensemble: `mea` (maximum expected accuracy), `centroid` or `mfe`."""
+
+    mea_gamma: float = 1.0
+    """Weight of a paired against an unpaired base in MEA; higher values give more pairs of lower probability."""
+
+    lonely_pairs: bool = True
+    """Whether the energy model may form helices of a single pair (ViennaRNA's noLP when false)."""
+
+    min_stem: int = 2
+    """Predicted stems with fewer stacked pairs are left out of the matching (not of the probabilities)."""
+
+    given_mode: str = "override"
+    """A given structure is the answer (`override`), or its pairs hold and the rest is folded (`constrain`)."""
+
+    given_threshold: float = 0.5
+    """From a given probability matrix, pairs above it are kept even where they cross others (a pseudoknot)."""
+
+    given_bonus: float = 2.0
+    """With `constrain`, pseudo-energy in kcal/mol by which a given pair probability of 1 favours its pair."""
+
+    max_length: int = 3000
+    """Longest sequence in nt: the partition function takes about a minute at 2,500 nt and grows with the cube."""
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError, naming the field and what it may be."""
+        choices = {"backend": BACKEND_NAMES, "readout": READOUTS, "given_mode": GIVEN_MODES}
+        for name, known in choices.items():
+            value = getattr(self, name)
+            if value not in known:
+                raise ConfigError(f"stage_a.{name}: {value!r} is unknown. Use one of: {', '.join(known)}.")
+        ranges = {
+            "temperature_celsius": (0.0, 100.0),
+            "mea_gamma": (0.01, 100.0),
+            "min_stem": (1, 100),
+            "given_threshold": (0.5, 1.0),  # above one half no residue can have two such pairs
+            "given_bonus": (0.0, 20.0),
+            "max_length": (1, 100_000),
+        }
+        for name, (low, high) in ranges.items():
+            value = getattr(self, name)
+            if not (math.isfinite(value) and low <= value <= high):
+                raise ConfigError(f"stage_a.{name}: {value} is outside {low} … {high}.")

@@ -1,0 +1,86 @@
+"""The ViennaRNA backend: McCaskill's partition function and a matching read from it.
+
+Lorenz et al. 2011, ViennaRNA Package 2.0, Algorithms Mol Biol 6:26. Energy parameters: Turner 2004, dangles 2.
+"""
+
+import numpy as np
+import RNA
+
+from rna_predict.contracts.loops import find_stems
+from rna_predict.errors import PredictionError
+from rna_predict.formats.dot_bracket import from_dot_bracket
+from rna_predict.stage_a_adjacency.config import StageAConfig
+from rna_predict.stage_a_adjacency.folding import Constraints, Fold, can_pair, pair_probabilities
+
+INFEASIBLE = 1e4
+"""kcal/mol; ViennaRNA's energy of "no structure fits the constraints" is 1e5."""
+
+
+def fold(sequence: str, config: StageAConfig, constraints: Constraints) -> Fold:
+    """Compute pair probabilities and read a matching.
+
+    Raises:
+        PredictionError: no structure of the energy model fits the constraints (an internal loop may hold
+            30 unpaired residues at most).
+    """
+    model = RNA.md()
+    model.temperature = config.temperature_celsius
+    model.noLP = int(not config.lonely_pairs)
+    compound = RNA.fold_compound(sequence, model)
+    _constrain(compound, constraints)
+    mfe_structure, energy = compound.mfe()
+    if not np.isfinite(energy) or energy > INFEASIBLE:
+        pairs = ", ".join(f"{i + 1}-{j + 1}" for i, j in constraints.pairs[:5])
+        raise PredictionError(
+            f"ViennaRNA finds no structure that has all given pairs ({pairs} …). Use given_mode override."
+        )
+    compound.exp_params_rescale(energy)
+    compound.pf()
+    probability_LL = pair_probabilities(np.array(compound.bpp())[1:, 1:])
+    if config.readout == "mfe":
+        structure = mfe_structure
+    else:
+        structure = compound.MEA(config.mea_gamma)[0] if config.readout == "mea" else compound.centroid()[0]
+    partner_L = without_short_stems(from_dot_bracket(structure), config.min_stem, constraints.pairs)
+    return Fold(probability_LL=probability_LL, partner_L=partner_L)
+
+
+def _constrain(compound: RNA.fold_compound, constraints: Constraints) -> None:
+    enforced = RNA.CONSTRAINT_CONTEXT_ALL_LOOPS | RNA.CONSTRAINT_CONTEXT_ENFORCE
+    for i, j in constraints.pairs:
+        compound.hc_add_bp(i + 1, j + 1, enforced)
+    for i in constraints.unpaired:
+        compound.hc_add_up(i + 1)
+    if constraints.bonus_LL is not None:
+        for i, j in np.argwhere(np.triu(constraints.bonus_LL, k=1)):
+            compound.sc_add_bp(int(i) + 1, int(j) + 1, float(constraints.bonus_LL[i, j]))
+
+
+def mea_matching(sequence: str, probability_LL: np.ndarray, gamma: float) -> np.ndarray:
+    """The nested matching of maximum expected accuracy under any pair probabilities, int32 [L].
+
+    Only canonical pairs with at least three residues between are considered.
+
+    Args:
+        sequence: letters A C G U.
+        probability_LL: float32 [L, L], as in `contracts.Adjacency`.
+        gamma: weight of a paired against an unpaired base.
+    """
+    legal = np.triu(np.where(can_pair(sequence), probability_LL, 0.0), k=1)
+    listed = [
+        RNA.ep(int(i) + 1, int(j) + 1, float(legal[i, j]), RNA.PLIST_TYPE_BASEPAIR) for i, j in np.argwhere(legal)
+    ]
+    if not listed:
+        return np.full(len(sequence), -1, dtype=np.int32)
+    return from_dot_bracket(RNA.MEA_from_plist(listed, sequence, gamma)[0])
+
+
+def without_short_stems(partner_L: np.ndarray, min_stem: int, keep: tuple[tuple[int, int], ...] = ()) -> np.ndarray:
+    """The matching without stems of fewer than `min_stem` stacked pairs, but with every pair of `keep`."""
+    kept_L = partner_L.copy()
+    for stem in find_stems(partner_L):
+        if stem.length >= min_stem or set(stem.pairs) & set(keep):
+            continue
+        for i, j in stem.pairs:
+            kept_L[i] = kept_L[j] = -1
+    return kept_L
