@@ -56,7 +56,7 @@ def measure_torsions(
 def pucker(nu: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Pseudorotation phase P in [-π, π] and amplitude τm of ring torsions [..., 5]; see `torsions.pucker`."""
     sine = (nu[..., 4] + nu[..., 1] - nu[..., 3] - nu[..., 0]) / PUCKER_SCALE
-    return np.arctan2(sine, nu[..., 2]), np.hypot(sine, nu[..., 2])
+    return np.asarray(np.arctan2(sine, nu[..., 2])), np.asarray(np.hypot(sine, nu[..., 2]))
 
 
 def measure_pucker(
