@@ -97,8 +97,8 @@ ANGLE_O_P_OP = 108.04
 OP1-P-OP2 119.6° when the phosphate has its two mirror planes: cos = -cos(52°) cos(59.8°)."""
 
 OP_OFFSET = 114.64
-"""Degrees about the axis O5'→P from O3' of the residue before to OP1; -OP_OFFSET leads to OP2. So OP1 is the pro-S oxygen,
-as in the PDB: (OP1-P) x (OP2-P) points away from O5'."""
+"""Degrees about the axis O5'→P from O3' of the residue before to OP1; -OP_OFFSET leads to OP2. So OP1 is the pro-S
+oxygen, as in the PDB: (OP1-P) x (OP2-P) points away from O5'."""
 
 BASE_SD = 0.01
 """Å, about the spread of base bonds in Clowney et al. 1996 (0.006-0.014)."""

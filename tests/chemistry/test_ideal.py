@@ -1,9 +1,9 @@
 import gzip
 import itertools
 
-import biotite.structure.info as info
 import numpy as np
 import pytest
+from biotite.structure import info
 from biotite.structure.io.pdb import PDBFile
 
 from rna_predict.chemistry.chirality import CHIRAL_CENTRES, CHIRAL_SLOTS, SUGAR_CENTRES
@@ -62,7 +62,7 @@ def test_ideal_lengths_are_those_of_natives(residues):
 def test_handedness_of_natives(residues):
     wrong, seen = dict.fromkeys(CHIRAL_CENTRES, 0), 0
     for letter, atoms in residues:
-        named = {"N": atoms[name] for name in [GLYCOSIDIC_N[letter]] if name in atoms} | atoms
+        named = {"N" if name == GLYCOSIDIC_N[letter] else name: xyz for name, xyz in atoms.items()}
         for centre, neighbours in CHIRAL_CENTRES.items():
             if all(name in named for name in (centre, *neighbours)):
                 a, b, c = (named[name] - named[centre] for name in neighbours)
