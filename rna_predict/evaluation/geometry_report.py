@@ -1,0 +1,63 @@
+"""Everything that can be said of a model without its native."""
+
+from dataclasses import dataclass
+
+from rna_predict.contracts import Structure
+from rna_predict.contracts.structure import full_mask
+from rna_predict.evaluation.bond_geometry import BondGeometry, bond_geometry
+from rna_predict.evaluation.clashes import find_clashes
+from rna_predict.evaluation.entanglement import count_pierced_rings
+from rna_predict.evaluation.stereochemistry import count_inverted, count_nonplanar, signed_volumes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GeometryReport:
+    """Geometry of one structure.
+
+    Attributes:
+        id: name of the structure.
+        residues: residues present.
+        atoms: heavy atoms present.
+        atoms_missing: heavy atoms that these residues should have and lack (a missing P, OP1, OP2 at the 5' end
+            included).
+        clashes: pairs of atoms that overlap by more than 0.4 Å.
+        bonds: bonds, angles and chain breaks.
+        centers_left_out: sugar centres that cannot be judged because an atom is missing.
+        inverted: sugar centres of the wrong hand.
+        pierced: rings that a bond of another residue passes through.
+        nonplanar: bases more than 0.1 Å (rms) off their plane.
+    """
+
+    id: str
+    residues: int
+    atoms: int
+    atoms_missing: int
+    clashes: int
+    bonds: BondGeometry
+    centers_left_out: int
+    inverted: int
+    pierced: int
+    nonplanar: int
+
+    @property
+    def clash_score(self) -> float | None:
+        """Clashes per 1,000 heavy atoms; None of a structure without atoms."""
+        return 1000.0 * self.clashes / self.atoms if self.atoms else None
+
+
+def geometry_report(structure: Structure) -> GeometryReport:
+    """Measure clashes, bonds, angles, breaks, sugar centres, rings and bases."""
+    atoms = int(structure.mask_LA.sum())
+    _, center_mask_L4 = signed_volumes(structure)
+    return GeometryReport(
+        id=structure.id,
+        residues=structure.length,
+        atoms=atoms,
+        atoms_missing=int(full_mask(structure.sequence).sum()) - atoms,
+        clashes=len(find_clashes(structure)),
+        bonds=bond_geometry(structure),
+        centers_left_out=int((~center_mask_L4).sum()),
+        inverted=count_inverted(structure),
+        pierced=count_pierced_rings(structure),
+        nonplanar=count_nonplanar(structure),
+    )
