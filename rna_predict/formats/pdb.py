@@ -63,7 +63,7 @@ def gemmi_structure(structure: Structure, plddt_LA: np.ndarray | None = None, ch
             serial += 1
             atom = gemmi.Atom()
             atom.name, atom.element, atom.serial = name, gemmi.Element(element(name)), serial
-            atom.pos = gemmi.Position(*structure.xyz_LA3[i, slot].tolist())
+            atom.pos = gemmi.Position(*(structure.xyz_LA3[i, slot].round(3) + 0.0).tolist())
             atom.b_iso = 0.0 if plddt_LA is None else round(float(plddt_LA[i, slot]), 2)
             residue.add_atom(atom)
         strand.add_residue(residue)
