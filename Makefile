@@ -11,7 +11,7 @@ JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 EXAMPLES := $(foreach id,trna_phe add_riboswitch hairpin,results/preds/$(id).pdb)
-PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 # One thread a process: two OpenMP threads on a busy machine make small matrices many times slower.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 

@@ -1,7 +1,12 @@
 """`rna-predict config`: compose the stages' settings from Hydra groups and overrides."""
 
+import ast
+import dataclasses
+import inspect
+import itertools
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -22,22 +27,22 @@ def resolve(
         list[str] | None,
         typer.Argument(help="stage_d=default picks a file of the group; stage_d.seed=7 changes one value."),
     ] = None,
+    stage: Annotated[list[str] | None, typer.Option(help="Stage to resolve; without it all four.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for stage_a.yaml … stage_d.yaml.")] = Path("results/config"),
     config_dir: Annotated[Path | None, typer.Option(help="Folder with the groups; without it the defaults.")] = None,
 ) -> None:
     """Write each stage's complete settings as plain YAML; a file whose content stays the same is not touched."""
     from rna_predict.config import STAGE_CONFIGS, resolve_stage_config, write_stage_config
 
-    choices, overrides = split_settings(settings or [], tuple(STAGE_CONFIGS))
-    resolved = {
-        stage: resolve_stage_config(stage, config_dir, overrides[stage], choices[stage]) for stage in STAGE_CONFIGS
-    }
-    for stage, values in resolved.items():
-        changed = write_stage_config(values, out / f"{stage}.yaml")
-        LOG.info("%s: %s", out / f"{stage}.yaml", "written" if changed else "unchanged")
+    wanted = stage or list(STAGE_CONFIGS)
+    choices, overrides = split_settings(settings or [], wanted)
+    resolved = {name: resolve_stage_config(name, config_dir, overrides[name], choices[name]) for name in wanted}
+    for name, values in resolved.items():
+        changed = write_stage_config(values, out / f"{name}.yaml")
+        LOG.info("%s: %s", out / f"{name}.yaml", "written" if changed else "unchanged")
 
 
-def split_settings(settings: list[str], stages: tuple[str, ...]) -> tuple[dict[str, str], dict[str, list[str]]]:
+def split_settings(settings: Sequence[str], stages: Sequence[str]) -> tuple[dict[str, str], dict[str, list[str]]]:
     """Sort `stage=choice` and `stage.key=value` by stage.
 
     Raises:
@@ -57,3 +62,47 @@ def split_settings(settings: list[str], stages: tuple[str, ...]) -> tuple[dict[s
         else:
             choices[stage] = value
     return choices, overrides
+
+
+@app.command("defaults")
+def defaults(
+    out: Annotated[Path, typer.Option(help="Folder with the groups.")] = Path("config"),
+    stages: Annotated[list[str] | None, typer.Argument(help="Stages; without any, all four.")] = None,
+) -> None:
+    """Write each stage's group file default.yaml from its dataclass: every field with its sentence and default."""
+    from rna_predict.config import STAGE_CONFIGS, stage_config_class
+    from rna_predict.contracts import atomic_path
+
+    for stage in stages or STAGE_CONFIGS:
+        with atomic_path(out / stage / "default.yaml") as temporary:
+            temporary.write_text(default_yaml(stage, stage_config_class(stage)), encoding="utf-8")
+        LOG.info("%s: written", out / stage / "default.yaml")
+
+
+def default_yaml(stage: str, cls: type[Any]) -> str:
+    """The text of a stage's `default.yaml`: defaults of the dataclass, its field docstrings as comments."""
+    import yaml
+
+    parts = [f"# Settings of {stage}, made by `rna-predict config defaults`; a test compares them with the code.\n"]
+    documents = field_documents(cls)
+    for name, value in dataclasses.asdict(cls()).items():
+        comment = "".join(f"# {line}\n" for line in documents[name].splitlines())
+        parts.append(comment + yaml.safe_dump({name: value}, sort_keys=False, default_flow_style=False))
+    return "\n".join(parts)
+
+
+def field_documents(cls: type[Any]) -> dict[str, str]:
+    """The docstring under each field of a dataclass, by name.
+
+    Raises:
+        ConfigError: a field without one.
+    """
+    body = ast.parse(inspect.getsource(cls)).body[0]
+    found: dict[str, str] = {}
+    for node, below in itertools.pairwise([*getattr(body, "body", []), ast.Pass()]):
+        if not isinstance(node, ast.AnnAssign) or not isinstance(node.target, ast.Name):
+            continue
+        if not (isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant)):
+            raise ConfigError(f"{cls.__name__}.{node.target.id}: has no sentence under it. Write one.")
+        found[node.target.id] = inspect.cleandoc(str(below.value.value))
+    return found

@@ -10,7 +10,7 @@ import typer
 from rna_predict.cli.batch import Outcome, attempt, exit_code
 from rna_predict.cli.configuration import split_settings
 from rna_predict.cli.console import LOG, Steps, steps
-from rna_predict.cli.stages import MAX_LENGTH, Ambiguous
+from rna_predict.cli.stages import Ambiguous
 from rna_predict.cli.threads import set_threads
 from rna_predict.errors import InputError
 
@@ -33,7 +33,6 @@ def predict(
     models: Annotated[int | None, typer.Option(min=1, help="Models for each RNA.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of the sampler.")] = None,
     threads: Annotated[int, typer.Option(min=1, help="Threads for OpenMP, BLAS and torch.")] = 1,
-    max_length: Annotated[int, typer.Option(min=0, help="Longest RNA in nucleotides; 0 sets no limit.")] = MAX_LENGTH,
     ambiguous: Ambiguous = "refuse",
     config_dir: Annotated[Path | None, typer.Option(help="Folder with the stages' groups.")] = None,
     set_: Annotated[
@@ -50,7 +49,7 @@ def predict(
     settings += [] if models is None else [f"stage_d.models={models}"]
     settings += [] if seed is None else [f"stage_d.seed={seed}"]
     config = pipeline_config(config_dir, settings)
-    sequences, outcomes = read_sequences(fasta, max_length, ambiguous)
+    sequences, outcomes = read_sequences(fasta, ambiguous)
     structures, failed = read_structures(ss, sequences)
     outcomes += failed
     write_status(out / "status.tsv", outcomes)
@@ -108,18 +107,18 @@ def pipeline_config(config_dir: Path | None, settings: Sequence[str]) -> "Pipeli
     from rna_predict.config import STAGE_CONFIGS, resolve_stage_config
     from rna_predict.pipeline import PipelineConfig
 
-    choices, overrides = split_settings(list(settings), tuple(STAGE_CONFIGS))
+    choices, overrides = split_settings(settings, list(STAGE_CONFIGS))
     resolved = {
         stage: resolve_stage_config(stage, config_dir, overrides[stage], choices[stage]) for stage in STAGE_CONFIGS
     }
     return PipelineConfig(**resolved)  # pyright: ignore[reportArgumentType]
 
 
-def read_sequences(fasta: Path, max_length: int, ambiguous: str) -> tuple[list["RnaSequence"], list[Outcome]]:
+def read_sequences(fasta: Path, ambiguous: str) -> tuple[list["RnaSequence"], list[Outcome]]:
     """Usable records in file order, and an outcome for each record that failed; conversions are logged."""
     from rna_predict.formats.fasta import FastaOptions, read_fasta
 
-    content = read_fasta(fasta, FastaOptions(max_length=max_length, ambiguous=ambiguous))
+    content = read_fasta(fasta, FastaOptions(ambiguous=ambiguous))
     for notice in content.notices:
         LOG.warning("%s: %s", notice.id or fasta, notice.message)
     failed = []

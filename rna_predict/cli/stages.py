@@ -24,21 +24,17 @@ Ambiguous = Annotated[
 
 STAGES_ROOT = Path("results/stages")
 
-MAX_LENGTH = 3000
-"""Longest RNA by default, nt: beyond it the pair arrays outgrow a laptop, and ViennaRNA needs minutes."""
-
 
 def prepare(
     records: Annotated[list[str], typer.Argument(metavar="ID=SEQUENCE...", help="One RNA or many.")],
     root: Root = STAGES_ROOT,
-    max_length: Annotated[int, typer.Option(min=0, help="Longest RNA in nucleotides; 0 sets no limit.")] = MAX_LENGTH,
     ambiguous: Ambiguous = "refuse",
     status: Status = None,
 ) -> None:
     """Check sequences and write each as canonical FASTA (A C G U)."""
     from rna_predict.cli.console import LOG
     from rna_predict.formats.fasta import write_fasta
-    from rna_predict.formats.normalise import check_length, checked_sequence
+    from rna_predict.formats.normalise import checked_sequence
 
     sequences: dict[str, str] = {}
     for record in records:
@@ -48,8 +44,6 @@ def prepare(
         sequences[name] = letters
 
     def work(name: str) -> None:
-        if max_length:
-            check_length(sequences[name], max_length)
         sequence, notices = checked_sequence(name, sequences[name], ambiguous)
         for notice in notices:
             LOG.warning("%s: %s", name, notice.message)

@@ -22,16 +22,20 @@ def read_samples(path, schema):
         lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise WorkflowError(f"{path}: cannot read the sample sheet ({error}).")
+    numbered = [(n, line) for n, line in enumerate(lines, start=1) if line.strip() and not line.startswith("#")]
+    rows = csv.DictReader(
+        (line for _, line in numbered), None, "(extra cells)", "", delimiter="\t", quoting=csv.QUOTE_NONE
+    )
     samples, line_of = {}, {}
     validator = Draft202012Validator(yaml.safe_load(Path(schema).read_text()))
-    for number, row in enumerate(csv.DictReader(lines, delimiter="\t", restkey="(extra cells)", restval=""), start=2):
+    for (number, _), row in zip(numbered[1:], rows):
         row = {key: value.strip() if isinstance(value, str) else value for key, value in row.items()}
         for problem in validator.iter_errors(row):
             where = problem.path[0] if problem.path else "columns"
             raise WorkflowError(f"{path}, line {number}: {where}: {problem.message[:300]}")
         first = line_of.setdefault(row["id"].lower(), number)
         if first != number:
-            raise WorkflowError(f"{path}: id {row['id']!r} stands in lines {first} and {number}; ids ignore case.")
+            raise WorkflowError(f"{path}: id {row['id']!r} stands in lines {first} and {number}; case is ignored.")
         samples[row["id"]] = row
     if not samples:
         raise WorkflowError(f"{path}: the sample sheet holds no RNA.")
@@ -51,10 +55,16 @@ def config_key(stage):
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def config_settings():
+def key_of_config(wildcards):
+    """The config key of the stage that is resolved."""
+    return config_key(wildcards.stage)
+
+
+def settings_of_stage(wildcards):
     """Arguments of `rna-predict config resolve`: stage=choice, and stage.key=value for each override."""
-    choices = [f"{stage}={config[stage]['choice']}" for stage in STAGES]
-    return choices + [f"{stage}.{override}" for stage in STAGES for override in config[stage]["overrides"]]
+    chosen = config[wildcards.stage]
+    overrides = [f"{wildcards.stage}.{override}" for override in chosen["overrides"]]
+    return [f"{wildcards.stage}={chosen['choice']}", *overrides]
 
 
 def sequence_of(wildcards):
@@ -108,6 +118,12 @@ MEMORY_MB = {
 }
 
 
+def attempt_number(wildcards, attempt):
+    """1 for the first try; a resource, as only those know it. Snakemake clears a log before a retry, so each rule also
+    writes one under the attempt's number."""
+    return attempt
+
+
 def memory_of(stage):
     """Resource function for mem_mb: grows with the square of the length and with each attempt."""
     base, per_pair = MEMORY_MB[stage]
@@ -143,6 +159,7 @@ os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.ge
 
 
 wildcard_constraints:
+    stage="stage_[a-d]",
     id=r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}",
 
 

@@ -15,8 +15,10 @@ rule evaluation:
     resources:
         mem_mb=4000,
         runtime=60,
+        attempt=attempt_number,
     params:
         preds=folder_of_models,
         version=PACKAGE_VERSION,
     shell:
-        "python -m rna_predict evaluate {params.preds:q} {input.natives:q} > {output.table:q} 2>> {log:q}"
+        "python -m rna_predict evaluate {params.preds:q} {input.natives:q} "
+        " 2> >(tee {log:q}.attempt{resources.attempt} > {log:q}) > {output.table:q}"

@@ -1,26 +1,28 @@
 rule resolve_config:
-    """Compose each stage's settings once. Jobs take the result as `ancient`: not the file's age but the config key in
-    their params decides whether they run again."""
+    """Compose one stage's settings. There is no file among its inputs: the config key, made from what the files say,
+    decides whether it runs again, and with it the stage."""
     output:
-        **{stage: f"{RESULTS}/config/{stage}.yaml" for stage in STAGES},
+        settings=f"{RESULTS}/config/{{stage}}.yaml",
     log:
-        f"{RESULTS}/logs/resolve_config.log",
+        f"{RESULTS}/logs/resolve_config/{{stage}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/resolve_config.tsv"
+        f"{RESULTS}/benchmarks/resolve_config/{{stage}}.tsv"
     conda:
         "../../envs/rna-predict.yaml"
     threads: 1
     resources:
         mem_mb=500,
         runtime=5,
+        attempt=attempt_number,
     params:
-        config_keys=[config_key(stage) for stage in STAGES],
+        config_key=key_of_config,
         config_dir=config["config_dir"],
-        settings=config_settings(),
+        settings=settings_of_stage,
         folder=folder_of_output,
     shell:
         "python -m rna_predict config resolve --config-dir {params.config_dir:q} --out {params.folder:q}"
-        " {params.settings:q} >> {log:q} 2>&1"
+        " --stage {wildcards.stage} {params.settings:q} 2>&1"
+        " | tee {log:q}.attempt{resources.attempt} > {log:q}"
 
 
 rule prepare_input:
@@ -37,11 +39,12 @@ rule prepare_input:
     resources:
         mem_mb=500,
         runtime=5,
+        attempt=attempt_number,
     params:
         root=root_of_stages,
         sequence=sequence_of,
-        max_length=config["max_length"],
         ambiguous=config["ambiguous"],
     shell:
-        "python -m rna_predict prepare --root {params.root:q} --max-length {params.max_length}"
-        " --ambiguous {params.ambiguous} {wildcards.id:q}={params.sequence:q} >> {log:q} 2>&1"
+        "python -m rna_predict prepare --root {params.root:q} --ambiguous {params.ambiguous}"
+        " {wildcards.id:q}={params.sequence:q} 2>&1"
+        " | tee {log:q}.attempt{resources.attempt} > {log:q}"

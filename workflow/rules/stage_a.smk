@@ -3,7 +3,7 @@ rule stage_a_adjacency:
     input:
         sequence=rules.prepare_input.output.sequence,
         given=structure_of,
-        config=ancient(rules.resolve_config.output.stage_a),
+        config=rules.resolve_config.output.settings.replace("{stage}", "stage_a"),
     output:
         adjacency=f"{RESULTS}/stages/{{id}}/a_adjacency.safetensors",
         dot_bracket=f"{RESULTS}/stages/{{id}}/a_adjacency.dbn",
@@ -17,10 +17,11 @@ rule stage_a_adjacency:
     resources:
         mem_mb=memory_of("stage_a"),
         runtime=runtime_of("stage_a"),
+        attempt=attempt_number,
     params:
         root=root_of_stages,
-        config_key=config_key("stage_a"),
         given=given_argument,
     shell:
         "python -m rna_predict stage-a --root {params.root:q} --config {input.config:q} --threads {threads}"
-        " {params.given:q} {wildcards.id:q} >> {log:q} 2>&1"
+        " {params.given:q} {wildcards.id:q} 2>&1"
+        " | tee {log:q}.attempt{resources.attempt} > {log:q}"

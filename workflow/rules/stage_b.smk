@@ -3,7 +3,7 @@ rule stage_b_torsion:
     input:
         sequence=rules.prepare_input.output.sequence,
         adjacency=rules.stage_a_adjacency.output.adjacency,
-        config=ancient(rules.resolve_config.output.stage_b),
+        config=rules.resolve_config.output.settings.replace("{stage}", "stage_b"),
     output:
         torsions=f"{RESULTS}/stages/{{id}}/b_torsions.safetensors",
         embeddings=f"{RESULTS}/stages/{{id}}/b_embeddings.safetensors",
@@ -17,10 +17,11 @@ rule stage_b_torsion:
     resources:
         mem_mb=memory_of("stage_b"),
         runtime=runtime_of("stage_b"),
+        attempt=attempt_number,
         gpu=gpu_of("stage_b"),
     params:
         root=root_of_stages,
-        config_key=config_key("stage_b"),
     shell:
         "python -m rna_predict stage-b --root {params.root:q} --config {input.config:q} --threads {threads}"
-        " {wildcards.id:q} >> {log:q} 2>&1"
+        " {wildcards.id:q} 2>&1"
+        " | tee {log:q}.attempt{resources.attempt} > {log:q}"

@@ -4,7 +4,7 @@ rule stage_c_reconstruction:
         sequence=rules.prepare_input.output.sequence,
         adjacency=rules.stage_a_adjacency.output.adjacency,
         torsions=rules.stage_b_torsion.output.torsions,
-        config=ancient(rules.resolve_config.output.stage_c),
+        config=rules.resolve_config.output.settings.replace("{stage}", "stage_c"),
     output:
         coordinates=f"{RESULTS}/stages/{{id}}/c_coordinates.safetensors",
         structure=f"{RESULTS}/stages/{{id}}/c_coordinates.pdb",
@@ -18,9 +18,10 @@ rule stage_c_reconstruction:
     resources:
         mem_mb=memory_of("stage_c"),
         runtime=runtime_of("stage_c"),
+        attempt=attempt_number,
     params:
         root=root_of_stages,
-        config_key=config_key("stage_c"),
     shell:
         "python -m rna_predict stage-c --root {params.root:q} --config {input.config:q} --threads {threads}"
-        " {wildcards.id:q} >> {log:q} 2>&1"
+        " {wildcards.id:q} 2>&1"
+        " | tee {log:q}.attempt{resources.attempt} > {log:q}"

@@ -5,7 +5,7 @@ rule stage_d_diffusion:
         adjacency=rules.stage_a_adjacency.output.adjacency,
         embeddings=rules.stage_b_torsion.output.embeddings,
         coordinates=rules.stage_c_reconstruction.output.coordinates,
-        config=ancient(rules.resolve_config.output.stage_d),
+        config=rules.resolve_config.output.settings.replace("{stage}", "stage_d"),
     output:
         models=f"{RESULTS}/stages/{{id}}/d_models.cif",
         confidence=f"{RESULTS}/stages/{{id}}/d_confidence.json",
@@ -19,13 +19,14 @@ rule stage_d_diffusion:
     resources:
         mem_mb=memory_of("stage_d"),
         runtime=runtime_of("stage_d"),
+        attempt=attempt_number,
         gpu=gpu_of("stage_d"),
     params:
         root=root_of_stages,
-        config_key=config_key("stage_d"),
     shell:
         "python -m rna_predict stage-d --root {params.root:q} --config {input.config:q} --threads {threads}"
-        " {wildcards.id:q} >> {log:q} 2>&1"
+        " {wildcards.id:q} 2>&1"
+        " | tee {log:q}.attempt{resources.attempt} > {log:q}"
 
 
 rule export_prediction:
@@ -46,9 +47,11 @@ rule export_prediction:
     resources:
         mem_mb=1000,
         runtime=5,
+        attempt=attempt_number,
     params:
         root=folder_of_models,
         preds=folder_of_output,
         version=PACKAGE_VERSION,
     shell:
-        "python -m rna_predict export --root {params.root:q} --out {params.preds:q} {wildcards.id:q} >> {log:q} 2>&1"
+        "python -m rna_predict export --root {params.root:q} --out {params.preds:q} {wildcards.id:q} 2>&1"
+        " | tee {log:q}.attempt{resources.attempt} > {log:q}"

@@ -1,0 +1,128 @@
+"""A copy of the workflow in a temporary folder, and a way to run Snakemake there."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import yaml
+
+PARTS = ("Snakefile", "workflow", "config", "profiles", "envs", "slurm")
+
+STAND_IN = '''
+"""Stand-in for the command line: writes every file that a command owes, with the arguments as content."""
+import argparse, pathlib, sys
+
+OWED = {
+    "prepare": ["sequence.fasta"],
+    "stage-a": ["a_adjacency.safetensors", "a_adjacency.dbn"],
+    "stage-b": ["b_torsions.safetensors", "b_embeddings.safetensors"],
+    "stage-c": ["c_coordinates.safetensors", "c_coordinates.pdb"],
+    "stage-d": ["d_models.cif", "d_confidence.json"],
+}
+command, *rest = sys.argv[1:]
+print("attempt of", command)
+parser = argparse.ArgumentParser()
+for name in ("--root", "--config", "--config-dir", "--threads", "--out", "--given", "--ambiguous", "--stage"):
+    parser.add_argument(name)
+parser.add_argument("words", nargs="*")
+options = parser.parse_intermixed_args(rest)
+if command == "config":
+    files = [pathlib.Path(options.out, f"{options.stage}.yaml")]
+elif command == "export":
+    files = [pathlib.Path(options.out, f"{options.words[0]}.{suffix}") for suffix in ("pdb", "cif")]
+else:
+    folder = pathlib.Path(options.root, options.words[0].partition("=")[0])
+    files = [folder / name for name in OWED[command]]
+if command == "stage-c" and options.words == ["failing"]:
+    sys.exit("failing: failed on purpose")
+for file in files:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(" ".join(sys.argv[1:]))
+'''
+
+
+@dataclass
+class Workflow:
+    """The workflow's files in a folder of their own."""
+
+    folder: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start Snakemake in a process group of its own."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "snakemake", *arguments],
+            cwd=self.folder,
+            env=os.environ | self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, *arguments: str, code: int = 0) -> str:
+        """Run Snakemake to its end, expect an exit code, and return what it printed."""
+        process = self.start(*arguments)
+        try:
+            text, _ = process.communicate(timeout=540)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+        assert process.returncode == code, text
+        return text
+
+    def planned(self, *arguments: str) -> dict[str, int]:
+        """Rules and numbers of jobs that a dry run lists."""
+        return job_counts(self.run("-n", *arguments))
+
+    def stand_in(self) -> None:
+        """Let a stand-in take the place of the package: the workflow's own behaviour is under test."""
+        package = self.folder / "rna_predict"
+        package.mkdir()
+        (package / "__init__.py").write_text('__version__ = "0.1.0"\n')
+        (package / "__main__.py").write_text(STAND_IN)
+
+    def configure(self, **changes: object) -> None:
+        """Change top-level keys of config/config.yaml."""
+        path = self.folder / "config" / "config.yaml"
+        path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | changes))
+
+    def samples(self, *rows: str) -> None:
+        """Replace the sample sheet's rows; cells are separated by blanks here."""
+        lines = ["id\tsequence\tstructure", *("\t".join(row.split(" ")) for row in rows)]
+        (self.folder / "config" / "samples.tsv").write_text("\n".join(lines) + "\n")
+
+
+def job_counts(text: str) -> dict[str, int]:
+    """The last job table that Snakemake printed, without its total."""
+    counts: dict[str, int] = {}
+    inside = False
+    for line in text.splitlines():
+        words = line.split()
+        if words == ["job", "count"]:
+            counts, inside = {}, True
+        elif inside and len(words) == 2 and words[1].isdigit() and words[0] != "total":
+            counts[words[0]] = int(words[1])
+        elif not words:
+            inside = False
+    return counts
+
+
+@pytest.fixture
+def workflow(root: Path, tmp_path: Path) -> Workflow:
+    """A fresh copy of the workflow."""
+    for name in PARTS:
+        source, target = root / name, tmp_path / name
+        if source.is_symlink():
+            target.symlink_to(source.readlink())
+        elif source.is_dir():
+            shutil.copytree(source, target)
+        else:
+            shutil.copy(source, target)
+    return Workflow(tmp_path)
