@@ -5,7 +5,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rna_predict.chemistry.residues import ATOMS, CANONICAL_PAIRS
+import numpy as np
+
+from rna_predict.chemistry.residues import ATOMS, BASE_N_SLOT, CANONICAL_PAIRS, PURINES, SLOT
 from rna_predict.contracts import Structure
 from rna_predict.errors import InputError
 
@@ -15,6 +17,16 @@ if TYPE_CHECKING:
 
 CHAIN = "A"
 """Chain name inside rnapolis; a Structure holds one chain."""
+
+PDB_DECIMALS = 3
+"""Coordinates are rounded as in a PDB file: a model is annotated alike in memory and from disk, and exactly parallel
+bases, which rnapolis cannot measure an angle between (arccos of 1 + 2e-16), do not occur."""
+
+PLANE_ATOMS = {True: ("N9", "N7", "N3"), False: ("N1", "C4", "O2")}
+"""Atoms of a base's plane in rnapolis, purines and pyrimidines."""
+
+SMALLEST_AREA = 0.1
+"""Å², norm of the cross product of two edges between these atoms; real bases have about 8."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,10 +49,11 @@ def annotate_pairs(structure: Structure) -> Annotation:
     """Find base pairs and stackings.
 
     A base pair needs two hydrogen bonds between one edge of each base (heavy atoms within 4 Å, 50-130° to both
-    base normals); bases stack when their centres lie within 6 Å and their planes within 35°.
+    base normals); bases stack when their centres lie within 6 Å and their planes within 35°. A base collapsed to a
+    line or a point has no plane and interacts with nothing.
 
     Raises:
-        InputError: rnapolis cannot compute a base plane (a collapsed base).
+        InputError: rnapolis cannot compute an angle.
 
     Source: rnapolis (`annotator.find_pairs`, `annotator.find_stackings`), which holds these thresholds.
     """
@@ -113,16 +126,26 @@ def _to_rnapolis(structure: Structure) -> "Structure3D":
     from rnapolis.common import ResidueAuth
     from rnapolis.tertiary import Atom, Residue3D, Structure3D
 
+    xyz_LA3 = structure.xyz_LA3.round(PDB_DECIMALS)
     residues = []
     for position, letter in enumerate(structure.sequence):
         auth = ResidueAuth(CHAIN, position, None, letter)
-        present = structure.mask_LA[position]
+        count = len(ATOMS[letter]) if _has_plane(letter, xyz_LA3[position]) else BASE_N_SLOT
         atoms = tuple(
-            Atom(None, None, auth, 1, name, x, y, z, None)
-            for (x, y, z), name, is_present in zip(
-                structure.xyz_LA3[position].tolist(), ATOMS[letter], present, strict=False
-            )
-            if is_present
+            Atom(None, None, auth, 1, ATOMS[letter][slot], *_point(xyz_LA3[position, slot]), None)
+            for slot in np.flatnonzero(structure.mask_LA[position, :count])
         )
         residues.append(Residue3D(None, auth, 1, letter, atoms))
     return Structure3D(residues)
+
+
+def _point(xyz_3: np.ndarray) -> tuple[float, float, float]:
+    """Plain floats: rnapolis compares and hashes them one by one."""
+    x, y, z = xyz_3.tolist()
+    return x, y, z
+
+
+def _has_plane(letter: str, xyz_A3: np.ndarray) -> bool:
+    """Whether the three atoms that rnapolis takes a base's plane from span one; missing atoms are its own affair."""
+    first, second, third = (xyz_A3[SLOT[letter][name]] for name in PLANE_ATOMS[letter in PURINES])
+    return bool(np.linalg.norm(np.cross(second - first, third - first)) > SMALLEST_AREA)
