@@ -19,6 +19,9 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml.composer import ComposerError
+from yaml.constructor import ConstructorError
+from yaml.events import AliasEvent
 
 from rna_predict.contracts import atomic_path
 from rna_predict.errors import ConfigError
@@ -152,9 +155,9 @@ class _PlainLoader(yaml.SafeLoader):
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         """Refuse an alias where it is used."""
-        if self.check_event(yaml.events.AliasEvent):
+        if self.check_event(AliasEvent):
             event = self.peek_event()
-            raise yaml.composer.ComposerError(None, None, f"alias *{event.anchor} is refused", event.start_mark)
+            raise ComposerError(None, None, f"alias *{event.anchor} is refused", event.start_mark)
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
@@ -162,7 +165,7 @@ class _PlainLoader(yaml.SafeLoader):
         names = [key.value for key, _ in node.value]
         for key, _ in node.value:
             if names.count(key.value) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} twice", key.start_mark)
+                raise ConstructorError(None, None, f"key {key.value!r} twice", key.start_mark)
         return super().construct_mapping(node, deep=deep)
 
 

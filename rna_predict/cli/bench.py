@@ -2,7 +2,7 @@
 
 import importlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import typer
@@ -15,7 +15,7 @@ BENCHMARKS = {
     "reconstruction": "rna_predict.cli.bench_reconstruction",
     "baseline": "rna_predict.cli.bench_baseline",
 }
-"""Name and module; the module's `run()` returns the table's rows, header first, and the figures."""
+"""Name and module; the module's `run()` returns the table's rows, each a mapping of the same keys, and the figures."""
 
 
 def bench(
@@ -30,9 +30,11 @@ def bench(
     print_result(rows, figures)
 
 
-def print_result(rows: Sequence[Sequence[object]], figures: dict[str, object]) -> None:
-    """Print the table, header first, and the JSON line."""
+def print_result(rows: Sequence[Mapping[str, object]], figures: Mapping[str, object]) -> None:
+    """Print the table, columns by the keys of the first row, and last one line of JSON."""
     if rows:
-        typer.echo(table([str(cell) for cell in rows[0]], rows[1:]))
+        header = list(rows[0])
+        typer.echo(table(header, ([row[name] for name in header] for row in rows)))
         typer.echo()
-    typer.echo(json.dumps(figures))
+    rounded = {name: round(value, 6) if isinstance(value, float) else value for name, value in figures.items()}
+    typer.echo(json.dumps(rounded, allow_nan=False))

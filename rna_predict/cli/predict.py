@@ -69,8 +69,7 @@ def _predict_one(
     sequence: "RnaSequence", given: "GivenStructure | None", config: "PipelineConfig", out: Path, progress: Steps
 ) -> Outcome:
     """Predict one RNA and write its three files; the PDB last, so that its presence says that all is there."""
-    from rna_predict.formats.ensemble import write_confidence, write_ensemble
-    from rna_predict.formats.pdb import write_pdb
+    from rna_predict.formats.models import write_best_pdb, write_ensemble
     from rna_predict.pipeline import predict as run_stages
 
     def on_stage(words: str) -> None:
@@ -79,9 +78,8 @@ def _predict_one(
 
     def work(name: str) -> None:
         ensemble = run_stages(sequence, config, given, on_stage).ensemble
-        write_ensemble(ensemble, out / f"{name}.cif")
-        write_confidence(ensemble, out / f"{name}.json")
-        write_pdb(ensemble.structure(), out / f"{name}.pdb", ensemble.models[0].plddt_LA)
+        write_ensemble(ensemble, out / f"{name}.cif", out / f"{name}.json")
+        write_best_pdb(ensemble, out / f"{name}.pdb")
 
     for suffix in ("pdb", "cif", "json"):
         (out / f"{sequence.id}.{suffix}").unlink(missing_ok=True)

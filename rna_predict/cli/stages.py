@@ -111,7 +111,7 @@ def stage_c(ids: Ids, root: Root = STAGES_ROOT, config: Config = None, threads: 
 def stage_d(ids: Ids, root: Root = STAGES_ROOT, config: Config = None, threads: Threads = 1, status: Status = None):
     """An ensemble of ranked models with confidence, from all that came before."""
     set_threads(threads)
-    from rna_predict.formats.ensemble import write_confidence, write_ensemble
+    from rna_predict.formats.models import write_ensemble
     from rna_predict.stage_d_diffusion.stage import sample_ensemble
 
     def work(files: "StageFiles", settings: Any) -> None:
@@ -119,8 +119,7 @@ def stage_d(ids: Ids, root: Root = STAGES_ROOT, config: Config = None, threads: 
         adjacency = files.adjacency(sequence)
         embeddings = files.embeddings(sequence, adjacency)
         ensemble = sample_ensemble(sequence, adjacency, embeddings, files.coordinates(sequence, adjacency), settings)
-        write_ensemble(ensemble, files.path("d_models.cif"))
-        write_confidence(ensemble, files.path("d_confidence.json"))
+        write_ensemble(ensemble, files.path("d_models.cif"), files.path("d_confidence.json"))
 
     _run("stage_d", ids, root, config, status, work)
 
@@ -133,11 +132,12 @@ def export(
 ) -> None:
     """The best model alone, as PDB and mmCIF, pLDDT in the B-factor column."""
     from rna_predict.cli.stage_files import StageFiles
-    from rna_predict.formats.ensemble import export_best
+    from rna_predict.formats.models import export_best
 
     def work(name: str) -> None:
         files = StageFiles(root, name)
-        export_best(files.path("d_models.cif"), files.sequence(), out / f"{name}.pdb", out / f"{name}.cif")
+        models = (files.path("d_models.cif"), files.path("d_confidence.json"))
+        export_best(*models, out / f"{name}.pdb", out / f"{name}.cif", files.sequence())
 
     raise typer.Exit(exit_code(run_batch(ids, work, status, "exported")))
 

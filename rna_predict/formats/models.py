@@ -105,8 +105,17 @@ def write_best_pdb(ensemble: Ensemble, path: Path) -> None:
     write_pdb(ensemble.structure(0), path, best.plddt_LA, remarks=remarks)
 
 
-def export_best(models_cif: Path, confidence_json: Path, pdb_out: Path, cif_out: Path) -> Ensemble:
+def export_best(
+    models_cif: Path, confidence_json: Path, pdb_out: Path, cif_out: Path, sequence: RnaSequence | None = None
+) -> Ensemble:
     """Write the best model of stage D's files as PDB and mmCIF; the two agree atom for atom.
+
+    Args:
+        models_cif: `d_models.cif`.
+        confidence_json: `d_confidence.json` that belongs to it.
+        pdb_out: replaced if it exists.
+        cif_out: replaced if it exists.
+        sequence: where given, the ensemble must be of this id and sequence.
 
     Returns:
         The ensemble that was read, for a report of its figures.
@@ -115,7 +124,7 @@ def export_best(models_cif: Path, confidence_json: Path, pdb_out: Path, cif_out:
         ContractError: as `read_ensemble`; then nothing is written.
         InputError: the model does not fit PDB's columns; then nothing is written.
     """
-    ensemble = read_ensemble(models_cif, confidence_json)
+    ensemble = read_ensemble(models_cif, confidence_json, sequence)
     write_best_pdb(ensemble, pdb_out)
     write_best_cif(ensemble, cif_out)
     return ensemble

@@ -3,6 +3,7 @@ rule evaluation:
     input:
         models=expand(rules.export_prediction.output.pdb, id=SAMPLES),
         natives=natives_folder,
+        samples=config["samples"],
     output:
         table=f"{RESULTS}/evaluation/scores.txt",
     log:
