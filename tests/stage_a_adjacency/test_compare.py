@@ -40,7 +40,8 @@ def test_one_chain_a_cluster_and_no_bare_strand(small_set):
     assert len(found) == 1
     assert natives(small_set, "validation") == []
     pairs = found[0].pairs
-    assert len(pairs) == 11
+    assert {(0, 35), (1, 34), (5, 30)} <= pairs
+    assert len(pairs) == 10
     assert 8 * len(pairs) >= found[0].sequence.length
     letters = found[0].sequence.sequence
     assert {letters[i] + letters[j] for i, j in pairs} <= {"AU", "UA", "CG", "GC", "GU", "UG"}
