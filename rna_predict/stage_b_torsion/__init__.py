@@ -1,0 +1,1 @@
+"""Stage B: torsions with their certainty, and the pair representation that stage D is conditioned on."""
