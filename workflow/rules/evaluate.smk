@@ -21,5 +21,5 @@ rule evaluation:
         preds=folder_of_models,
         version=PACKAGE_VERSION,
     shell:
-        "python -m rna_predict evaluate {params.preds:q} {input.natives:q} "
+        "python -m rna_predict evaluate {params.preds:q} {input.natives:q} --targets {input.samples:q}"
         " 2> >(tee {log:q}.attempt{resources.attempt} > {log:q}) > {output.table:q}"

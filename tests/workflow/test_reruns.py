@@ -1,0 +1,54 @@
+"""What a change reruns. The rules run a stand-in, so that the workflow alone is under test."""
+
+LAST = ("stage_c_reconstruction", "stage_d_diffusion", "export_prediction")
+WHOLE = ("prepare_input", "stage_a_adjacency", "stage_b_torsion", *LAST)
+
+
+def test_only_a_real_change_reruns_and_only_what_it_touches(workflow):
+    workflow.stand_in()
+    folder = workflow.folder / "config"
+    (folder / "stage_c" / "default.yaml").write_text("first: 1\n")
+    workflow.run("--cores", "2")
+    assert len(list((workflow.folder / "results" / "preds").iterdir())) == 6
+
+    (folder / "samples.tsv").touch()
+    (folder / "stage_c" / "default.yaml").write_text("# a comment\nfirst: 1\n")
+    assert workflow.planned() == {}
+
+    assert workflow.planned("--forcerun", "stage_c_reconstruction", "--", "results/preds/hairpin.pdb") == dict.fromkeys(
+        LAST, 1
+    )
+
+    (folder / "stage_c" / "default.yaml").write_text("first: 2\n")
+    assert workflow.planned() == {"resolve_config": 1, "all": 1} | dict.fromkeys(LAST, 3)
+    workflow.run("--cores", "2")
+
+    rows = (folder / "samples.tsv").read_text()
+    (folder / "samples.tsv").write_text(rows.replace("GGGCUUCGGCCC", "GGGCUUCGGCCA") + "new\tACGUACGUACGU\t\n")
+    assert workflow.planned() == {"all": 1} | dict.fromkeys(WHOLE, 2)
+
+
+def test_one_failing_rna_does_not_stop_the_others(workflow):
+    workflow.stand_in()
+    workflow.samples("failing ACGUACGUACGU", "one ACGUACGUACGU", "two ACGUACGUACGA")
+    text = workflow.run("--cores", "1", "--retries", "1", code=1)
+    assert "failing: failed on purpose" in text
+    made = {path.name for path in (workflow.folder / "results" / "preds").iterdir()}
+    assert made == {"one.pdb", "one.cif", "two.pdb", "two.cif"}
+    logs = {path.name for path in (workflow.folder / "results" / "logs" / "failing").glob("stage_c*.attempt*")}
+    assert logs == {f"stage_c_reconstruction.log.attempt{number}" for number in (1, 2)}
+
+
+def test_until_a_stage_makes_no_later_file_and_a_given_structure_is_an_input(workflow):
+    workflow.stand_in()
+    (workflow.folder / "x.dbn").write_text("((....))")
+    workflow.samples("one ACGUACGU x.dbn")
+    workflow.run("--cores", "1", "--until", "stage_b_torsion")
+    made = {path.name for path in (workflow.folder / "results" / "stages" / "one").iterdir()}
+    stage_b = {"b_torsions.safetensors", "b_embeddings.safetensors"}
+    assert made == {"sequence.fasta", "a_adjacency.safetensors", "a_adjacency.dbn"} | stage_b
+    asked = (workflow.folder / "results" / "stages" / "one" / "a_adjacency.dbn").read_text()
+    assert "--given=one=x.dbn" in asked
+    assert "--threads 1" in asked
+    (workflow.folder / "x.dbn").write_text("(......)")
+    assert workflow.planned("--until", "stage_a_adjacency") == {"stage_a_adjacency": 1}
