@@ -2,9 +2,9 @@
 
 import gzip
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from rna_predict.errors import InputError
 
@@ -47,9 +47,9 @@ def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
             zipped = raw.read(2) == _GZIP_MAGIC
             raw.seek(0)
             if not zipped:
-                return _read_limited(path, raw, limit)
+                return _read_limited(path, raw.read, limit)
             with gzip.GzipFile(fileobj=raw) as stream:
-                return _read_limited(path, stream, limit)
+                return _read_limited(path, stream.read, limit)
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file. Check the name.") from error
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
@@ -58,10 +58,10 @@ def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
         raise InputError(f"{path}: cannot be read ({error}). Check its permissions.") from error
 
 
-def _read_limited(path: Path, stream: IO[bytes] | gzip.GzipFile, limit: int) -> bytes:
+def _read_limited(path: Path, read: Callable[[int], bytes], limit: int) -> bytes:
     chunks: list[bytes] = []
     size = 0
-    while chunk := stream.read(_CHUNK):
+    while chunk := read(_CHUNK):
         size += len(chunk)
         if size > limit:
             raise InputError(
