@@ -1,0 +1,134 @@
+"""The analytic energy of a pose: one sum, with weights that a schedule may change."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from rna_predict.energy.contacts import ContactList, ContactTable, contact_energy, list_contacts, particles
+from rna_predict.energy.links import link_energy
+from rna_predict.energy.minimise import lbfgs
+from rna_predict.energy.pose import Bodies, Pose, moved, step_size
+from rna_predict.energy.priors import (
+    DistancePrior,
+    TorsionPrior,
+    compactness_energy,
+    distance_energy,
+    link_torsion_energy,
+    own_torsion_energy,
+)
+from rna_predict.energy.relations import Relations, relation_energy
+from rna_predict.geometry.nucleotide import NucleotideShape
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weights:
+    """Weights of the terms; energies are in units of about kT at the end of a schedule."""
+
+    link: float = 100.0
+    """Of the O3'-P link, per Å²."""
+    link_slack: float = 0.5
+    """Å at which a link turns from quadratic to linear."""
+    relation: float = 1.0
+    """Of base relations (stems and loop priors)."""
+    relation_slack: float = 1.0
+    """Å at which a relation turns from quadratic to linear."""
+    contact: float = 20.0
+    """Of overlaps, per Å²."""
+    margin: float = 0.1
+    """Å added to every contact distance; negative early on."""
+    torsion: float = 1.0
+    """Of the prior on χ, γ, β."""
+    link_torsion: float = 1.0
+    """Of the prior on ε, ζ, α; zero while links are open."""
+    distance: float = 0.0
+    """Of the distogram."""
+    compactness: float = 0.0
+    """Of the radius of gyration, per Å²."""
+    anchor: float = 0.0
+    """Of the distance to the anchor coordinates, per Å² and atom."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnergyModel:
+    """Everything the energy needs to know about one RNA.
+
+    Attributes:
+        shape: rigid parts of its residues.
+        table: particles for the contacts.
+        relations: stems, and loop priors where there are any.
+        torsions: von Mises terms, or None.
+        distances: the distogram, or None.
+    """
+
+    shape: NucleotideShape
+    table: ContactTable
+    relations: Relations
+    torsions: TorsionPrior | None = None
+    distances: DistancePrior | None = None
+
+    def terms(
+        self, pose: Pose, contacts: ContactList, weights: Weights, anchor_SLA3: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Weighted terms of each sample, each [S]; a term of weight zero is left out."""
+        xyz = pose.atoms(self.shape)
+        found = {
+            "link": weights.link * link_energy(xyz, weights.link_slack),
+            "relation": weights.relation * relation_energy(pose.frame, self.relations, weights.relation_slack),
+            "contact": weights.contact * contact_energy(particles(xyz, self.table), contacts, weights.margin),
+        }
+        if self.torsions is not None and weights.torsion:
+            found["torsion"] = weights.torsion * own_torsion_energy(pose.torsion_SL4, self.torsions)
+        if self.torsions is not None and weights.link_torsion:
+            found["link_torsion"] = weights.link_torsion * link_torsion_energy(xyz, self.torsions)
+        if self.distances is not None and weights.distance:
+            found["distance"] = weights.distance * distance_energy(xyz, self.distances)
+        if weights.compactness:
+            found["compactness"] = weights.compactness * compactness_energy(xyz)
+        if anchor_SLA3 is not None and weights.anchor:
+            found["anchor"] = weights.anchor * (xyz - anchor_SLA3).square().sum((-1, -2, -3))
+        return found
+
+
+def relax(
+    model: EnergyModel,
+    pose: Pose,
+    bodies: Bodies,
+    schedule: list[tuple[Weights, int]],
+    anchor_SLA3: Tensor | None = None,
+) -> Pose:
+    """Minimise the energy through a schedule of (weights, iterations).
+
+    The neighbour list is renewed every `RENEW` iterations; in between no variable moves further than its skin allows.
+    """
+    for weights, steps in schedule:
+        for start in range(0, steps, RENEW):
+            pose = _descend(model, pose, bodies, weights, min(RENEW, steps - start), anchor_SLA3)
+    return pose
+
+
+RENEW = 25
+"""Iterations between two neighbour lists."""
+
+SKIN = 1.2
+"""Å beyond reach that a neighbour list covers."""
+
+
+def _descend(
+    model: EnergyModel, pose: Pose, bodies: Bodies, weights: Weights, steps: int, anchor_SLA3: Tensor | None
+) -> Pose:
+    contacts = list_contacts(pose.atoms(model.shape), model.table, SKIN + max(weights.margin, 0.0))
+    samples, length = pose.origin_SL3.shape[:2]
+
+    def energy(step_SD: Tensor) -> Tensor:
+        terms = model.terms(moved(pose, step_SD, bodies), contacts, weights, anchor_SLA3)
+        return torch.stack(list(terms.values())).sum(0)
+
+    start = pose.origin_SL3.new_zeros(samples, step_size(length, bodies))
+    step, _ = lbfgs(energy, start, steps, largest_move=0.5)
+    return moved(pose, step, bodies)
+
+
+def softened(weights: Weights, margin: float, link: float) -> Weights:
+    """The same weights with another contact margin (Å) and link stiffness, for the early part of a schedule."""
+    return replace(weights, margin=margin, link=link)

@@ -1,0 +1,103 @@
+"""Soft knowledge about a chain: its torsions, the distances of its residues, and its size."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from rna_predict.chemistry.residues import C1, C3, C4, C5, O3, O5, P
+from rna_predict.geometry.dihedral import dihedral
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TorsionPrior:
+    """Von Mises terms on χ, γ, β of a residue and on ε, ζ, α of its link to the next one.
+
+    Attributes:
+        own_L3: [L, 3], radians, columns CHI, GAMMA, BETA of `geometry.nucleotide`.
+        own_weight_L3: [L, 3].
+        link_L3: [L - 1, 3], ε and ζ of residue i and α of residue i + 1.
+        link_weight_L3: [L - 1, 3].
+    """
+
+    own_L3: Tensor
+    own_weight_L3: Tensor
+    link_L3: Tensor
+    link_weight_L3: Tensor
+
+
+def own_torsion_energy(torsion_SL4: Tensor, prior: TorsionPrior) -> Tensor:
+    """Σ weight · (1 - cos(torsion - prior)) over χ, γ, β of each sample, [S]."""
+    return (prior.own_weight_L3 * (1 - torch.cos(torsion_SL4[..., :3] - prior.own_L3))).sum((-1, -2))
+
+
+def link_torsion_energy(xyz_SLA3: Tensor, prior: TorsionPrior) -> Tensor:
+    """Σ weight · (1 - cos(torsion - prior)) over ε, ζ and α of each sample, [S].
+
+    Only for chains that are nearly closed: where a link is open three of the atoms can come to lie on a line, at which
+    a dihedral jumps.
+    """
+    here, there = xyz_SLA3[:, :-1], xyz_SLA3[:, 1:]
+    epsilon = dihedral(here[:, :, C4], here[:, :, C3], here[:, :, O3], there[:, :, P])
+    zeta = dihedral(here[:, :, C3], here[:, :, O3], there[:, :, P], there[:, :, O5])
+    alpha = dihedral(here[:, :, O3], there[:, :, P], there[:, :, O5], there[:, :, C5])
+    found = torch.stack([epsilon, zeta, alpha], dim=-1)
+    return (prior.link_weight_L3 * (1 - torch.cos(found - prior.link_L3))).sum((-1, -2))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DistancePrior:
+    """What a distogram says about chosen pairs of residues.
+
+    Attributes:
+        first: int64 [P].
+        second: int64 [P].
+        energy_PB: [P, B], -log p of each bin, up to a constant of the pair.
+        centre: Å, centre of the first bin.
+        width: Å between neighbouring bin centres.
+    """
+
+    first: Tensor
+    second: Tensor
+    energy_PB: Tensor
+    centre: float
+    width: float
+
+
+def distance_prior(logits_LLB: Tensor, edges: tuple[float, ...], nearest: int) -> DistancePrior:
+    """Energies of all pairs i < j that are at least `nearest` apart in sequence.
+
+    Args:
+        logits_LLB: [L, L, B] over bins of equal width whose first B - 1 upper edges are `edges` (the last bin is open).
+        edges: Å.
+        nearest: smallest j - i.
+    """
+    first, second = torch.triu_indices(logits_LLB.shape[0], logits_LLB.shape[0], offset=nearest)
+    width = edges[1] - edges[0]
+    energy = -torch.log_softmax(logits_LLB[first, second], dim=-1)
+    return DistancePrior(
+        first=first, second=second, energy_PB=energy, centre=edges[0] - width / 2, width=width
+    )
+
+
+def distance_energy(xyz_SLA3: Tensor, prior: DistancePrior) -> Tensor:
+    """-log p of the C1'-C1' distances, linear between bin centres and flat outside them, summed over pairs, [S]."""
+    c1 = xyz_SLA3[:, :, C1]
+    gap = (c1[:, prior.first] - c1[:, prior.second]).square().sum(-1)
+    place = (((gap + 1e-6).sqrt() - prior.centre) / prior.width).clamp(0.0, prior.energy_PB.shape[1] - 1.001)
+    low = place.detach().floor()
+    table = prior.energy_PB.expand(place.shape[0], -1, -1)
+    below = table.gather(-1, low.long()[..., None])[..., 0]
+    above = table.gather(-1, low.long()[..., None] + 1)[..., 0]
+    return (below + (place - low) * (above - below)).sum(-1)
+
+
+def compactness_energy(xyz_SLA3: Tensor) -> Tensor:
+    """Squared excess of the radius of gyration over 5.5·L^(1/3) Å, [S]; nothing is gained below it.
+
+    Source of the law: Hyeon, Dima & Thirumalai 2006, J. Chem. Phys. 125, 194905 (R_G = 5.5 N^(1/3) Å).
+    """
+    c1 = xyz_SLA3[:, :, C1]
+    spread = (c1 - c1.mean(1, keepdim=True)).square().sum(-1).mean(1)
+    expected = 5.5 * xyz_SLA3.shape[1] ** (1 / 3)
+    return ((spread + 1e-6).sqrt() - expected).clamp(min=0).square()

@@ -1,0 +1,59 @@
+"""How one base lies to another: harmonic terms on relative frames. Base pairs, stem steps and loop priors use them."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from rna_predict.geometry.helix import Frame, relative
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relations:
+    """Desired frames of bases `second` as seen from bases `first`.
+
+    Attributes:
+        first: int64 [N].
+        second: int64 [N].
+        rotation_N33: [N, 3, 3].
+        origin_N3: [N, 3], Å.
+        weight_N: [N], energy at 1 Å off (and at about 1/ARM rad).
+    """
+
+    first: Tensor
+    second: Tensor
+    rotation_N33: Tensor
+    origin_N3: Tensor
+    weight_N: Tensor
+
+
+ARM = 4.0
+"""Å: the lever at which a turn counts as much as a shift, about the radius of a base."""
+
+
+def relation_energy(frame: Frame, relations: Relations, slack: float) -> Tensor:
+    """Energy of each sample, [S]: weight times squared deviation, linear beyond `slack` Å (pseudo-Huber).
+
+    Args:
+        frame: base frames, rotation [S, L, 3, 3] and origin [S, L, 3].
+        relations: what is wanted.
+        slack: Å at which the term turns from quadratic to linear.
+    """
+    rotation, origin = frame
+    a, b = relations.first, relations.second
+    found = relative((rotation[:, a], origin[:, a]), (rotation[:, b], origin[:, b]))
+    shift = (found[1] - relations.origin_N3).square().sum(-1)
+    turn = (found[0] - relations.rotation_N33).square().sum((-1, -2)) / 2  # 4 sin²(θ/2)
+    squared = shift + ARM**2 * turn
+    return (relations.weight_N * slack**2 * (torch.sqrt(1 + squared / slack**2) - 1)).sum(-1)
+
+
+def join(parts: list[Relations]) -> Relations:
+    """All relations of the parts in one."""
+    return Relations(
+        first=torch.cat([p.first for p in parts]),
+        second=torch.cat([p.second for p in parts]),
+        rotation_N33=torch.cat([p.rotation_N33 for p in parts]),
+        origin_N3=torch.cat([p.origin_N3 for p in parts]),
+        weight_N=torch.cat([p.weight_N for p in parts]),
+    )

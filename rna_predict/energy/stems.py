@@ -1,0 +1,54 @@
+"""What a secondary structure asks of the bases: A-form relations within its stems."""
+
+import numpy as np
+import torch
+
+from rna_predict.energy.relations import Relations
+from rna_predict.geometry.helix import Frame, relative, stem_frames
+
+CANONICAL = 1.0
+"""Weight of a relation between canonical pairs; a given non-canonical pair takes a tenth, since its geometry is not
+known."""
+
+
+def stem_relations(sequence: str, partner_L: np.ndarray, weight: float, like: torch.Tensor) -> Relations:
+    """Pair relations of all pairs, and step relations of both strands wherever two pairs stack.
+
+    Args:
+        sequence: letters A C G U.
+        partner_L: index of the paired residue or -1.
+        weight: energy at 1 Å off.
+        like: a tensor whose dtype and device the result takes.
+    """
+    pairs = [(i, int(j)) for i, j in enumerate(partner_L) if j > i]
+    first: list[int] = []
+    second: list[int] = []
+    frames: list[Frame] = []
+    for i, j in pairs:
+        five, three = stem_frames(sequence[i : i + 2], sequence[j] + sequence[j - 1])
+        first.append(i)
+        second.append(j)
+        frames.append(relative((five[0][0], five[1][0]), (three[0][0], three[1][0])))
+        if i + 1 < j - 1 and partner_L[i + 1] == j - 1:
+            first += [i, j - 1]
+            second += [i + 1, j]
+            frames.append(relative((five[0][0], five[1][0]), (five[0][1], five[1][1])))
+            frames.append(relative((three[0][1], three[1][1]), (three[0][0], three[1][0])))
+    canonical = {"AU", "UA", "GC", "CG", "GU", "UG"}
+    weights = [
+        weight * (CANONICAL if all(_pair(sequence, partner_L, k) in canonical for k in ends) else 0.1)
+        for ends in zip(first, second, strict=True)
+    ]
+    rotation = torch.stack([f[0] for f in frames]) if frames else torch.zeros(0, 3, 3)
+    origin = torch.stack([f[1] for f in frames]) if frames else torch.zeros(0, 3)
+    return Relations(
+        first=torch.tensor(first, dtype=torch.int64, device=like.device),
+        second=torch.tensor(second, dtype=torch.int64, device=like.device),
+        rotation_N33=rotation.to(like),
+        origin_N3=origin.to(like),
+        weight_N=torch.tensor(weights).to(like),
+    )
+
+
+def _pair(sequence: str, partner_L: np.ndarray, residue: int) -> str:
+    return sequence[residue] + sequence[partner_L[residue]]

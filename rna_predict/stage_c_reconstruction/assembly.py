@@ -1,0 +1,118 @@
+"""Stems as A-form bodies, loops grown from stage B's torsions and closed onto them, then a restrained refinement."""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rna_predict.contracts import Torsions
+from rna_predict.contracts.loops import LoopDecomposition
+from rna_predict.energy.contacts import contact_table, list_contacts
+from rna_predict.energy.model import EnergyModel, Weights, relax
+from rna_predict.energy.pose import Bodies, Pose, each_alone
+from rna_predict.energy.priors import TorsionPrior
+from rna_predict.energy.relations import Relations, join
+from rna_predict.energy.stems import stem_relations
+from rna_predict.geometry.helix import Frame
+from rna_predict.geometry.nucleotide import nucleotide_shape
+from rna_predict.stage_c_reconstruction.chain import ChainTorsions, complete_angles, draw, grow, step_frames
+from rna_predict.stage_c_reconstruction.config import StageCConfig
+
+OPEN = Weights(link=10.0, link_slack=0.5, contact=2.0, margin=-1.0, relation_slack=2.0, compactness=0.05, link_torsion=0.0)
+"""While stems find their places: links pull with a constant force, atoms may pass each other."""
+
+CLOSING = Weights(link=50.0, link_slack=1.0, contact=10.0, margin=-0.4, relation_slack=1.5, compactness=0.02, link_torsion=0.0)
+"""Links close, atoms are nearly hard."""
+
+CLOSED = Weights(link=300.0, link_slack=2.0, contact=60.0, margin=0.1, relation_slack=1.0)
+"""Ideal links, no overlaps."""
+
+POLISH = Weights(link=6000.0, link_slack=5.0, contact=600.0, margin=0.1, relation=0.5, torsion=0.5, link_torsion=0.3)
+"""The last touch: what is left of open links and overlaps, at the cost of softer knowledge."""
+
+
+def energy_model(
+    sequence: str, partner_L: np.ndarray, torsions: Torsions, config: StageCConfig
+) -> EnergyModel:
+    """The terms of the assembly: stems, loop priors, torsion priors, links and contacts."""
+    phase = torch.from_numpy(torsions.pucker_phase_L.copy())
+    shape = nucleotide_shape(sequence, phase, torch.from_numpy(torsions.pucker_amplitude_L.copy()))
+    chain = draw(torsions, 1, 0.0, torch.Generator())
+    stems = stem_relations(sequence, partner_L, config.stem_weight, phase)
+    loops = _loop_relations(step_frames(shape, chain), partner_L, torsions, config.loop_weight)
+    return EnergyModel(
+        shape=shape,
+        table=contact_table(sequence),
+        relations=join([stems, loops]),
+        torsions=_torsion_prior(torsions, chain),
+    )
+
+
+def _loop_relations(steps: Frame, partner_L: np.ndarray, torsions: Torsions, weight: float) -> Relations:
+    """Stage B's steps between neighbours that are not stacked pairs of one stem, softer where B is uncertain."""
+    here = np.arange(len(partner_L) - 1)
+    stacked = (partner_L[:-1] >= 0) & (partner_L[1:] >= 0) & (partner_L[:-1] - partner_L[1:] == 1)
+    first = torch.from_numpy(here[~stacked])
+    _, concentration = complete_angles(torsions)
+    crossing = torch.cat([concentration[:-1, 4:6], concentration[1:, :3]], dim=1)  # ε ζ | α β γ
+    certainty = 1 / (1 / (crossing + 0.5)).mean(dim=1)
+    return Relations(
+        first=first,
+        second=first + 1,
+        rotation_N33=steps[0][0][first],
+        origin_N3=steps[1][0][first],
+        weight_N=weight * (certainty[first] / 10.0).clamp(max=1.0),
+    )
+
+
+def _torsion_prior(torsions: Torsions, chain: ChainTorsions) -> TorsionPrior:
+    _, concentration = complete_angles(torsions)
+    capped = concentration.clamp(max=20.0)
+    own, link = chain.own_SL4[0], chain.link_SL2[0]
+    return TorsionPrior(
+        own_L3=own[:, :3],
+        own_weight_L3=capped[:, [6, 2, 1]],
+        link_L3=torch.cat([link[:-1], own[1:, 3:]], dim=1),
+        link_weight_L3=torch.cat([capped[:-1, 4:6], capped[1:, :1]], dim=1),
+    )
+
+
+def stem_bodies(length: int, loops: LoopDecomposition) -> Bodies:
+    """Each stem one rigid body, every other residue one of its own."""
+    label = np.arange(length)
+    for stem in (*loops.stems, *loops.pseudoknots):
+        for i, j in stem.pairs:
+            label[i] = label[j] = stem.i
+    _, body = np.unique(label, return_inverse=True)
+    return Bodies(body_L=torch.from_numpy(body), count=int(body.max()) + 1)
+
+
+def assemble(
+    sequence: str, partner_L: np.ndarray, loops: LoopDecomposition, torsions: Torsions, config: StageCConfig
+) -> tuple[Tensor, EnergyModel]:
+    """Build `config.starts` traces, close and compare them, and refine the best.
+
+    Returns:
+        Coordinates [L, MAX_ATOMS, 3] of the lowest energy, and the energy model.
+    """
+    model = energy_model(sequence, partner_L, torsions, config)
+    generator = torch.Generator().manual_seed(config.seed)
+    chain = draw(torsions, config.starts, config.spread, generator)
+    rotation, origin = grow(sequence, loops, step_frames(model.shape, chain))
+    pose = Pose(rotation_SL33=rotation, origin_SL3=origin, torsion_SL4=chain.own_SL4)
+    bodies = stem_bodies(len(sequence), loops)
+    pose = relax(model, pose, bodies, [(OPEN, config.steps_open), (CLOSING, config.steps_closing)])
+    best = lowest(model, pose, CLOSING, config.kept)
+    alone = each_alone(len(sequence))
+    schedule = [(CLOSING, config.steps_closing), (CLOSED, config.steps_closed), (POLISH, config.steps_polish)]
+    pose = relax(model, pose.sample(best), alone, schedule)
+    pose = pose.sample(lowest(model, pose, CLOSED, 1))
+    return pose.atoms(model.shape)[0], model
+
+
+def lowest(model: EnergyModel, pose: Pose, weights: Weights, count: int) -> Tensor:
+    """Indices of the samples with the lowest energies, lowest first."""
+    contacts = list_contacts(pose.atoms(model.shape), model.table, 1.0)
+    terms = model.terms(pose, contacts, replace(weights, compactness=0.0))
+    return torch.stack(list(terms.values())).sum(0).argsort()[:count]

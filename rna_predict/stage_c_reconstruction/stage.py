@@ -1,0 +1,64 @@
+"""Stage C: all heavy atoms from stage A's pairs and stage B's torsions."""
+
+import dataclasses
+
+import numpy as np
+
+from rna_predict import __version__
+from rna_predict.contracts import BUILD_METHODS, Adjacency, Coordinates, Provenance, RnaSequence, Torsions, digest_of
+from rna_predict.contracts.loops import LoopDecomposition, decompose
+from rna_predict.errors import ContractError
+from rna_predict.stage_c_reconstruction.config import StageCConfig
+
+_METHOD_OF_STATE = {
+    "stem5": "helix",
+    "stem3": "helix",
+    "hairpin": "hairpin",
+    "bulge": "internal",
+    "internal": "internal",
+    "multiloop": "multiloop",
+    "external": "external",
+    "pseudoknot": "pseudoknot",
+}
+
+
+def reconstruct(
+    sequence: RnaSequence, adjacency: Adjacency, torsions: Torsions, config: StageCConfig
+) -> Coordinates:
+    """Rebuild the coordinates of one RNA.
+
+    Raises:
+        ContractError: an input was made for another RNA.
+        PredictionError: no whole chain came out (`assembly`), or the torsions cannot be used (`nerf`).
+    """
+    for record in (adjacency, torsions):
+        if (record.id, record.sequence) != (sequence.id, sequence.sequence):
+            raise ContractError(f"{sequence.id}: {record.SCHEMA} is of {record.id}, another RNA. Run {record.STAGE} again.")
+    if config.method == "nerf":
+        from rna_predict.stage_c_reconstruction.nerf import rebuild
+
+        xyz_LA3 = rebuild(sequence, torsions)
+        built_L = np.full(sequence.length, BUILD_METHODS.index("nerf"), dtype=np.uint8)
+    else:
+        from rna_predict.stage_c_reconstruction.assembly import assemble
+
+        loops = decompose(adjacency.partner_L)
+        xyz_LA3 = assemble(sequence, adjacency.partner_L, loops, torsions, config)
+        built_L = how_built(loops)
+    return Coordinates(
+        id=sequence.id,
+        sequence=sequence.sequence,
+        xyz_LA3=xyz_LA3,
+        built_L=built_L,
+        provenance=Provenance(
+            method=config.method,
+            package_version=__version__,
+            inputs={"a_adjacency": adjacency.digest(), "b_torsions": torsions.digest()},
+            config=digest_of(dataclasses.asdict(config)),
+        ),
+    )
+
+
+def how_built(loops: LoopDecomposition) -> np.ndarray:
+    """uint8 [L], index into `BUILD_METHODS`: helix for stems, the loop's kind elsewhere."""
+    return np.array([BUILD_METHODS.index(_METHOD_OF_STATE[state]) for state in loops.states], dtype=np.uint8)
