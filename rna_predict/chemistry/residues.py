@@ -5,6 +5,8 @@ An atom array has shape [L, MAX_ATOMS, 3]: slot k of residue i is `ATOMS[sequenc
 Order: PDB chemical component dictionary, phosphate, ribose, base; OP3 is left out.
 """
 
+import numpy as np
+
 RESIDUES = "ACGU"
 
 BACKBONE = ("P", "OP1", "OP2", "O5'", "C5'", "C4'", "O4'", "C3'", "O3'", "C2'", "O2'", "C1'")
@@ -20,6 +22,9 @@ ATOMS: dict[str, tuple[str, ...]] = {residue: BACKBONE + base for residue, base 
 """Heavy atoms of each residue in slot order: A 22, C 20, G 23, U 20."""
 
 MAX_ATOMS = 23
+
+ATOM_COUNTS = np.array([len(ATOMS[residue]) for residue in RESIDUES])
+"""Heavy atoms of each residue type, in the order of `RESIDUES`."""
 
 SLOT: dict[str, dict[str, int]] = {
     residue: {name: slot for slot, name in enumerate(atoms)} for residue, atoms in ATOMS.items()
@@ -107,6 +112,22 @@ RINGS: dict[str, tuple[tuple[str, ...], ...]] = {
 
 CANONICAL_PAIRS = frozenset({"AU", "UA", "CG", "GC", "GU", "UG"})
 """Pairs that a secondary structure may hold: Watson-Crick and the G-U wobble."""
+
+
+_CODE_OF_BYTE = np.full(256, -1, dtype=np.int64)
+_CODE_OF_BYTE[list(RESIDUES.encode())] = range(len(RESIDUES))
+
+
+def residue_codes(sequence: str) -> np.ndarray:
+    """Index of each letter in `RESIDUES`, int64 [L], without a loop over residues.
+
+    Raises:
+        ValueError: a letter is not one of A C G U.
+    """
+    codes = _CODE_OF_BYTE[np.frombuffer(sequence.encode("latin-1", "replace"), dtype=np.uint8)]
+    if (codes < 0).any():
+        raise ValueError(f"sequence: letter {sequence[int(np.argmin(codes))]!r} is not one of {RESIDUES}")
+    return codes
 
 
 def element(atom: str) -> str:

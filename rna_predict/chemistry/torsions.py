@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from rna_predict.chemistry.residues import CHI_FOURTH, GLYCOSIDIC_N, RESIDUES, SLOT
+from rna_predict.chemistry.residues import CHI_FOURTH, GLYCOSIDIC_N, RESIDUES, SLOT, residue_codes
 
 TORSIONS = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "chi")
 """The seven torsions of a residue, in the column order of every [L, 7] array."""
@@ -90,7 +90,6 @@ def torsion_index(names: Sequence[str], sequence: str, linked_L: np.ndarray | No
         linked_L: bool [L-1], True where residues i and i+1 are bound; None means an unbroken chain.
     """
     length = len(sequence)
-    type_L = np.array([RESIDUES.index(letter) for letter in sequence], dtype=np.int64)
     slot_4T4, offset_T4 = _slot_table(tuple(names))
     position_LT4 = np.arange(length)[:, None, None] + offset_T4
     inside_LT4 = (position_LT4 >= 0) & (position_LT4 < length)
@@ -104,7 +103,7 @@ def torsion_index(names: Sequence[str], sequence: str, linked_L: np.ndarray | No
     defined_LT &= after_L[:, None] | ~crosses_on_T
     return TorsionIndex(
         residue_LT4=position_LT4.clip(0, length - 1),
-        slot_LT4=slot_4T4[type_L],
+        slot_LT4=slot_4T4[residue_codes(sequence)],
         defined_LT=defined_LT,
     )
 
