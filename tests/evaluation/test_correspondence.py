@@ -66,12 +66,19 @@ def test_another_rna_of_the_same_length_is_refused(native):
         common(model, swapped)
 
 
-def test_a_native_that_fits_at_two_places_is_refused():
-    def chain(name: str, sequence: str, numbers: np.ndarray) -> Structure:
-        size = len(sequence)
-        mask_LA = np.zeros((size, 23), dtype=bool)
-        return Structure(id=name, sequence=sequence, xyz_LA3=np.zeros((size, 23, 3)), mask_LA=mask_LA, number_L=numbers)
+def bare_chain(name: str, sequence: str, numbers: np.ndarray) -> Structure:
+    size = len(sequence)
+    mask_LA = np.zeros((size, 23), dtype=bool)
+    return Structure(id=name, sequence=sequence, xyz_LA3=np.zeros((size, 23, 3)), mask_LA=mask_LA, number_L=numbers)
 
-    model = chain("model", "GGACUGGACU", np.arange(1, 11))
+
+def test_the_width_of_a_gap_decides_between_repeats():
+    model = bare_chain("model", "GGACUGGACU", np.arange(1, 11))
+    match = common(model, bare_chain("native", "GGCU", np.array([101, 102, 109, 110])))
+    np.testing.assert_array_equal(match.model_L, [0, 1, 8, 9])
+
+
+def test_a_native_that_fits_at_two_places_is_refused():
+    model = bare_chain("model", "GGACUGGACU", np.arange(1, 11))
     with pytest.raises(InputError, match="several places"):
-        common(model, chain("native", "GGACU", np.arange(100, 105)))
+        common(model, bare_chain("native", "GGACU", np.arange(100, 105)))

@@ -158,6 +158,7 @@ def test_a_mirror_image_has_all_sugar_centres_inverted(native, mirrored, name):
     structure = native(name)
     assert count_inverted(structure) == 0
     assert count_inverted(mirrored(structure)) == 4 * structure.length
+    assert geometry_report(mirrored(structure)).inverted == 4 * structure.length
 
 
 @pytest.mark.parametrize(
@@ -173,14 +174,17 @@ def test_an_atom_reflected_at_its_ring_inverts_one_centre(native, moving, plane)
     assert count_inverted(edited(structure, xyz_LA3)) == 1
 
 
+@pytest.mark.parametrize("off_center", [False, True])
 @pytest.mark.parametrize("ring", [0, 1, 2])
-def test_a_bond_put_through_a_ring_is_found(native, ring):
+def test_a_bond_put_through_a_ring_is_found(native, ring, off_center):
     structure = native("1ehz_A")
     k = structure.sequence.index("A")
     corners = [[11, 9, 7, 5, 6], [12, 13, 14, 15, 21], [21, 15, 16, 18, 19, 20]][ring]
     corner_N3 = structure.xyz_LA3[k, corners]
     center = corner_N3.mean(axis=0)
     normal = np.linalg.svd(corner_N3 - center)[2][2]
+    if off_center:
+        center = (center + corner_N3[-1] + corner_N3[0]) / 3
     u = structure.sequence.index("U")
     base_A3 = structure.xyz_LA3[u] - structure.xyz_LA3[u, [C1, BASE_N_SLOT]].mean(axis=0)
     bond = base_A3[BASE_N_SLOT] - base_A3[C1]
@@ -188,6 +192,7 @@ def test_a_bond_put_through_a_ring_is_found(native, ring):
     through = two_residues(structure, k, base_A3 @ rotation.T + center, "U")
     hits = [hit for hit in find_pierced_rings(through) if hit.residue == 0]
     assert [(hit.ring, hit.by_residue) for hit in hits if hit.ring == ring] == [(ring, 1)]
+    assert geometry_report(through).pierced == count_pierced_rings(through) >= 1
     beside = two_residues(structure, k, base_A3 @ rotation.T + center + 12.0 * normal, "U")
     assert count_pierced_rings(beside) == 0
 

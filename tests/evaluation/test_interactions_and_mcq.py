@@ -50,15 +50,30 @@ def test_a_native_agrees_with_itself_and_less_the_more_it_is_disturbed(native, d
     assert (np.diff(np.array(values, dtype=float), axis=0) < 0).all()
 
 
-def test_a_base_that_the_native_does_not_show_is_left_out_on_both_sides(native):
+@pytest.mark.parametrize("hidden", [slice(12, None), SLOT["C"]["C6"]])
+def test_a_base_that_the_native_does_not_show_whole_is_left_out_on_both_sides(native, hidden):
     model = native("1ehz_A")
     mask_LA = model.mask_LA.copy()
-    mask_LA[71, 12:] = False  # C72, paired with G1
+    mask_LA[71, hidden] = False  # C72, paired with G1; without C6 alone the pair is still seen
     target = dataclasses.replace(model, mask_LA=mask_LA)
     result = compare_interactions(model, target, common(model, target))
     assert (result.left_out, result.wc.inf, result.stacking.inf) == (1, 1.0, 1.0)
-    whole = compare_interactions(target, model, common(target, model))
-    assert whole.wc.native_only == 1  # the other way round the model misses the pair
+    torn = disturbed_pair(model)
+    assert compare_interactions(torn, target, common(torn, target)).wc.inf == 1.0  # G1-C72 is nobody's fault
+
+
+def disturbed_pair(structure: Structure) -> Structure:
+    """C72 moved away from G1."""
+    xyz_LA3 = structure.xyz_LA3.copy()
+    xyz_LA3[71] += 30.0 * structure.mask_LA[71][:, None]
+    return dataclasses.replace(structure, xyz_LA3=xyz_LA3)
+
+
+def test_a_pair_that_the_model_lacks_is_missed(native):
+    target = native("1ehz_A")
+    torn = disturbed_pair(target)
+    found = compare_interactions(torn, target, common(torn, target)).wc
+    assert (found.native_only, found.model_only) == (1, 0)
 
 
 def test_a_gap_in_the_native_does_not_shift_its_pairs(native):

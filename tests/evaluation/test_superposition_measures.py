@@ -152,6 +152,19 @@ def test_residues_that_the_model_lacks_count_as_lost(native):
     assert (lddt(atoms).residue_L[60:] < 0.4).all()
 
 
+def test_an_atom_that_the_model_lacks_keeps_no_distance_even_where_its_native_lies_at_the_origin(native):
+    target = native("1duh_A")
+    shifted = dataclasses.replace(
+        target, xyz_LA3=np.where(target.mask_LA[..., None], target.xyz_LA3 - target.xyz_LA3[20, C1], 0.0)
+    )
+    mask_LA = shifted.mask_LA.copy()
+    mask_LA[20, C1] = False
+    result = lddt(pair(dataclasses.replace(shifted, mask_LA=mask_LA), shifted))
+    assert result.value is not None
+    assert result.value < 0.9999
+    assert np.argmin(result.residue_L) == 20
+
+
 def test_far_coordinates_end_and_two_atoms_are_refused(native):
     target = native("1ehz_A")
     xyz_LA3 = target.xyz_LA3 * np.linspace(1, 1e6, target.length)[:, None, None]
