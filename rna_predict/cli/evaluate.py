@@ -42,7 +42,7 @@ def evaluate(
 
     Exit code 1 when nothing could be scored.
     """
-    set_threads(threads, torch_too=False)
+    set_threads(threads)
     from rna_predict.evaluation.folder import SCORED, evaluate_folders
 
     rows, figures = evaluate_folders(preds, natives, chains_by_id(chain or []), read_ids(targets))

@@ -61,7 +61,7 @@ def stage_a(
     status: Status = None,
 ) -> None:
     """Base pairs: probabilities and a valid matching."""
-    set_threads(threads, torch_too=False)
+    set_threads(threads)
     from rna_predict.formats.dot_bracket import write_dbn
     from rna_predict.formats.secondary_structure import read_given
     from rna_predict.stage_a_adjacency.stage import predict_adjacency

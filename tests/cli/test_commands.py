@@ -1,0 +1,174 @@
+"""The subcommands of the workflow, the batch that they share, and what goes to which stream."""
+
+import json
+import os
+import subprocess
+import sys
+import types
+
+import pytest
+
+from rna_predict.cli import bench
+from rna_predict.cli.batch import exit_code, run_batch
+from rna_predict.contracts import Adjacency, RnaSequence
+from rna_predict.errors import PredictionError
+from rna_predict.formats.models import write_ensemble
+
+HAIRPIN = "GGGCUUCGGCCC"
+
+
+def test_prepare_and_stage_a_do_the_good_ids_and_report_the_bad(run, tmp_path):
+    status = tmp_path / "status.json"
+    result = run("prepare", "--root", tmp_path, "--status", status, f"h={HAIRPIN.lower()}", "bad=ACGX", "../x=ACGU")
+    assert result.code == 1
+    assert (tmp_path / "h" / "sequence.fasta").read_text() == f">h\n{HAIRPIN}\n"
+    assert {name: row["status"] for name, row in json.loads(status.read_text()).items()} == {
+        "h": "done",
+        "bad": "failed",
+        "../x": "failed",
+    }
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["h", "status.json"]
+
+    result = run("stage-a", "--root", tmp_path, "nosuch", "h")
+    assert result.code == 1
+    assert "nosuch: failed" in result.err
+    adjacency = Adjacency.load(tmp_path / "h" / "a_adjacency.safetensors", RnaSequence(id="h", sequence=HAIRPIN))
+    assert adjacency.pairs == [(0, 11), (1, 10), (2, 9), (3, 8)]
+    assert (tmp_path / "h" / "a_adjacency.dbn").read_text().splitlines()[2] == "((((....))))"
+
+
+def test_stage_a_takes_a_given_structure_by_id_and_settings_by_file(run, tmp_path):
+    run("prepare", "--root", tmp_path, f"h={HAIRPIN}")
+    given = tmp_path / "x.dbn"
+    given.write_text("((......))..\n")
+    assert run("stage-a", "--root", tmp_path, "--given", f"h={given}", "h").code == 0
+    assert (tmp_path / "h" / "a_adjacency.dbn").read_text().splitlines()[2] == "((......)).."
+    for wrong in ("h", f"other={given}"):
+        assert run("stage-a", "--root", tmp_path, "--given", wrong, "h").code == 2
+    settings = tmp_path / "stage_a.yaml"
+    settings.write_text("min_stem: 5\n")
+    assert run("stage-a", "--root", tmp_path, "--config", settings, "h").code == 0
+    assert (tmp_path / "h" / "a_adjacency.dbn").read_text().splitlines()[2] == "............"
+    settings.write_text("min_stm: 5\n")
+    result = run("stage-a", "--root", tmp_path, "--config", settings, "h")
+    assert result.code == 2
+    assert "min_stm" in result.err
+
+
+def test_a_stale_or_foreign_upstream_file_names_the_stage_to_run_again(run, tmp_path):
+    run("prepare", "--root", tmp_path, f"h={HAIRPIN}")
+    run("stage-a", "--root", tmp_path, "h")
+    result = run("stage-c", "--root", tmp_path, "h")
+    assert result.code == 1
+    assert "Run stage_b again" in result.err
+    run("stage-b", "--root", tmp_path, "h")
+    given = tmp_path / "x.dbn"
+    given.write_text("((......))..\n")
+    run("stage-a", "--root", tmp_path, "--given", f"h={given}", "h")
+    result = run("stage-c", "--root", tmp_path, "h")
+    assert result.code == 1
+    assert "is stale" in result.err
+    assert "Run stage_b again" in result.err
+    run("prepare", "--root", tmp_path, "h=GGGCUUCGGCCU")
+    result = run("stage-b", "--root", tmp_path, "h")
+    assert result.code == 1
+    assert "Run stage_a again" in result.err
+
+
+def test_export_writes_the_best_model_and_refuses_another_sequence(run, tmp_path, lattice_ensemble):
+    run("prepare", "--root", tmp_path, f"h={HAIRPIN}")
+    folder = tmp_path / "h"
+    ensemble = lattice_ensemble(RnaSequence(id="h", sequence=HAIRPIN))
+    write_ensemble(ensemble, folder / "d_models.cif", folder / "d_confidence.json")
+    out = tmp_path / "preds"
+    assert run("export", "--root", tmp_path, "--out", out, "h", "nosuch").code == 1
+    assert sorted(path.name for path in out.iterdir()) == ["h.cif", "h.pdb"]
+    run("prepare", "--root", tmp_path, "h=GGGCUUCGGCCU")
+    result = run("export", "--root", tmp_path, "--out", out, "h")
+    assert result.code == 1
+    assert "stage_d" in result.err
+
+
+def test_a_batch_goes_on_after_expected_failures_and_stops_at_a_fault_of_the_program(tmp_path):
+    def work(name):
+        if name == "b":
+            raise PredictionError("no\nclosed chain")
+        if name == "c":
+            raise MemoryError
+
+    outcomes = run_batch(["a", "b", "c", "d"], work)
+    assert [(o.id, o.status, o.reason) for o in outcomes] == [
+        ("a", "done", ""),
+        ("b", "failed", "no closed chain"),
+        ("c", "failed", "MemoryError: "),
+        ("d", "done", ""),
+    ]
+    assert (exit_code(outcomes), exit_code(outcomes[:1])) == (1, 0)
+    with pytest.raises(TypeError):
+        run_batch(["a"], lambda name: name + 1)
+
+
+def test_config_resolve_writes_complete_files_and_names_a_wrong_key(run, tmp_path):
+    words = ("config", "resolve", "--stage", "stage_a", "--out", tmp_path)
+    assert run(*words, "stage_a.min_stem=2").code == 0
+    text = (tmp_path / "stage_a.yaml").read_text()
+    assert "min_stem: 2\n" in text
+    assert "readout: mea\n" in text
+    result = run(*words, "stage_a.min_stm=2")
+    assert result.code == 2
+    assert result.err.startswith("rna-predict: stage_a: min_stm: ")
+    assert len(result.err.splitlines()) == 1
+
+
+def test_a_benchmark_prints_a_table_and_one_json_line(run, monkeypatch):
+    module = types.ModuleType("a_benchmark")
+    module.run = lambda: ([{"id": "x", "ms": 1.25}, {"id": "y", "ms": None}], {"ms": 1.23456789})
+    monkeypatch.setitem(sys.modules, "a_benchmark", module)
+    monkeypatch.setitem(bench.BENCHMARKS, "mine", "a_benchmark")
+    result = run("bench", "mine")
+    assert result.code == 0
+    assert result.out.splitlines()[:3] == ["id     ms", "x   1.250", "y       -"]
+    assert json.loads(result.out.splitlines()[-1]) == {"ms": 1.234568}
+    result = run("bench", "nosuch")
+    assert result.code == 2
+    assert "Names: reconstruction, baseline" in result.err
+
+
+def test_evaluate_prints_rows_means_and_one_json_line(run, chains_dir, tmp_path):
+    preds, natives = tmp_path / "preds", tmp_path / "natives"
+    preds.mkdir()
+    natives.mkdir()
+    (natives / "1y26.pdb.gz").symlink_to(chains_dir / "1y26_X.pdb.gz")
+    (natives / "other.pdb.gz").symlink_to(chains_dir / "1y26_X.pdb.gz")
+    assert run("evaluate", preds, natives).code == 1
+    (preds / "1y26.pdb.gz").symlink_to(chains_dir / "1y26_X.pdb.gz")
+    result = run("evaluate", preds, natives)
+    assert result.code == 0
+    lines = result.out.splitlines()
+    assert lines[0] == "other: missing_prediction: no prediction of this name"
+    assert lines[2].split()[:6] == ["1y26", "71", "1.000", "1.000", "0.000", "1.000"]
+    assert lines[3].startswith("mean of 1")
+    figures = json.loads(lines[-1])
+    assert (figures["targets"], figures["scored"], figures["lddt"]) == (2, 1, 1.0)
+    targets = tmp_path / "targets.csv"
+    targets.write_text("pdb,id\nx,1y26\n")
+    assert "missing" not in run("evaluate", preds, natives, "--targets", targets).out.splitlines()[0]
+    assert run("evaluate", preds, tmp_path / "nosuch").code == 2
+
+
+def test_threads_reach_torch_blas_and_openmp():
+    code = (
+        "from rna_predict.cli.threads import set_threads; set_threads(1); import numpy, scipy.linalg, torch, os;"
+        "from threadpoolctl import threadpool_info as t;"
+        "print(torch.get_num_threads(), os.environ['OMP_NUM_THREADS'], *{pool['num_threads'] for pool in t()})"
+    )
+    environment = os.environ | {"OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2", "MKL_NUM_THREADS": "2"}
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert result.stdout.split() == ["1", "1", "1"]
+
+
+def test_help_names_every_command_and_the_exit_codes(run):
+    text = run("--help").out
+    for name in ("predict", "evaluate", "bench", "prepare", "stage-a", "stage-d", "export", "config"):
+        assert name in text
+    assert "Exit codes" in text
