@@ -53,8 +53,6 @@ def constrain(sequence: str, given: GivenStructure, config: StageAConfig, backen
     )
     probability_LL, partner_L = fold.probability_LL.copy(), fold.partner_L.copy()
     for i, j in nested + on_top:
-        for residue in (i, j, *(int(k) for k in partner_L[[i, j]] if k >= 0)):
-            partner_L[residue] = -1
         partner_L[i], partner_L[j] = j, i
         probability_LL[[i, j], :] = probability_LL[:, [i, j]] = 0.0
         probability_LL[i, j] = probability_LL[j, i] = 1.0

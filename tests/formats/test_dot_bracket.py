@@ -73,9 +73,21 @@ def test_two_levels_suffice_where_first_come_first_served_takes_three():
     assert to_dot_bracket(knot) == "(.[.(.][)().)]"
 
 
+def test_two_levels_suffice_where_the_order_of_crossings_takes_three():
+    knot = matching(14, (0, 13), (1, 10), (2, 4), (3, 6), (5, 8), (7, 12), (9, 11))
+    assert {mark for mark in to_dot_bracket(knot) if mark in OPENING} == {"(", "["}
+
+
 def test_a_level_is_not_taken_by_a_knot_elsewhere():
     text = to_dot_bracket(matching(30, (0, 8), (4, 12), (15, 23), (19, 27)))
     assert text == "(...[...)...]..(...[...)...].."
+
+
+def test_each_knot_has_its_own_larger_stem_in_round_brackets():
+    small_first = [(0, 9), *((5 + k, 16 - k) for k in range(3))]
+    large_first = [(20 + k, 38 - k) for k in range(5)] + [(28, 42)]
+    text = to_dot_bracket(matching(43, *small_first, *large_first))
+    assert text == "[....(((.]....)))...(((((...[.....)))))...]"
 
 
 def test_thirty_levels_are_written_and_one_more_is_refused():

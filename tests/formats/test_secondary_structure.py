@@ -85,6 +85,11 @@ def test_windows_files_read_as_clean_ones(write, name, content, change):
     assert read_given(write(name, change(content)), KNOT).digest() == clean.digest()
 
 
+def test_dna_letters_stand_for_rna(write):
+    hairpin = RnaSequence(id="uucg", sequence="GGGCUUCGGCCC")
+    assert read_given(write("a.dbn", f"gggcTTcggccc\n{DRAWN}"), hairpin).partner_L[0] == 11
+
+
 def test_gzip_is_unpacked(write):
     assert read_given(write("a.dbn", gzip.compress(DRAWN.encode())), HAIRPIN).partner_L[0] == 11
 
@@ -205,6 +210,9 @@ def test_the_place_in_a_text_matrix_is_named(write):
     bad = lines[:]
     bad[2] = bad[2].replace("0.700", "seven")
     with pytest.raises(InputError, match="line 3, column 10: 'seven' is not a number"):
+        read_given(write("a.matrix", "\n".join(bad)), HAIRPIN)
+    bad[2] = lines[2].replace("0.700", "1.5")
+    with pytest.raises(InputError, match=r"line 3, column 10: 1.5 is not a probability in \[0, 1\]"):
         read_given(write("a.matrix", "\n".join(bad)), HAIRPIN)
     with pytest.raises(InputError, match="11 rows, expected 12"):
         read_given(write("a.matrix", "\n".join(lines[:-1])), HAIRPIN)

@@ -16,6 +16,7 @@ from rna_predict.errors import ConfigError, ContractError, InputError, Predictio
 from rna_predict.formats.dot_bracket import forced_unpaired, from_dot_bracket, to_dot_bracket
 from rna_predict.stage_a_adjacency.config import BACKEND_NAMES, StageAConfig
 from rna_predict.stage_a_adjacency.folding import Constraints, pair_probabilities
+from rna_predict.stage_a_adjacency.given import constrain
 from rna_predict.stage_a_adjacency.stage import BACKENDS, predict_adjacency
 from rna_predict.stage_a_adjacency.viennarna import fold, mea_matching
 
@@ -252,6 +253,27 @@ def test_a_given_pseudoknot_is_put_on_top_of_the_fold():
     assert found.probability_LL[24].sum() == 1
 
 
+def test_the_backend_is_told_what_holds_and_what_is_put_on_top():
+    told = []
+
+    def recording(sequence: str, config: StageAConfig, constraints: Constraints):
+        told.append(constraints)
+        return fold(sequence, config, constraints)
+
+    sequence = RnaSequence(id="knot", sequence="GGGGAAACCAAACCCCAAAGGAA")
+    constrain(sequence.sequence, stated(sequence, "((((...[[...))))...]].x"), StageAConfig(), recording)
+    assert told[0].pairs == ((0, 15), (1, 14), (2, 13), (3, 12))
+    assert told[0].unpaired == (7, 8, 19, 20, 22)
+    assert told[0].bonus_LL is None
+
+
+def test_a_given_pair_keeps_the_short_stem_that_grows_on_it():
+    config = StageAConfig(given_mode="constrain", min_stem=5)
+    assert to_dot_bracket(predict_adjacency(HAIRPIN, config).partner_L) == "............"
+    grown = predict_adjacency(HAIRPIN, config, stated(HAIRPIN, ".(........)."))
+    assert to_dot_bracket(grown.partner_L) == "((((....))))"
+
+
 def test_a_soft_matrix_moves_the_ensemble_towards_its_pairs():
     config = StageAConfig(given_mode="constrain")
     given = matrix_of(TRNA, {(9 + k, 24 - k): 0.9 for k in range(4)} | {(26 + k, 42 - k): 0.9 for k in range(5)})
@@ -292,6 +314,21 @@ def test_any_given_pairs_are_in_the_answer_of_both_modes(case):
     guided = predict_adjacency(sequence, StageAConfig(given_mode="constrain"), given)
     assert wanted <= set(guided.pairs)
     assert guided.probability_LL.astype(np.float64).sum(axis=1).max() <= 1
+
+
+def test_the_digest_of_a_given_structure_follows_its_content_only():
+    drawn = stated(HAIRPIN, "((((....))))")
+    renamed = GivenStructure(
+        id="hairpin", length=12, source="elsewhere", partner_L=drawn.partner_L, unpaired_L=drawn.unpaired_L
+    )
+    assert renamed.digest() == drawn.digest()
+    others = [
+        stated(HAIRPIN, "(((......)))"),
+        stated(HAIRPIN, "((((.x..))))"),
+        matrix_of(HAIRPIN, {(0, 11): 0.5}),
+        matrix_of(HAIRPIN, {(0, 11): 0.6}),
+    ]
+    assert len({given.digest() for given in (drawn, *others)}) == 5
 
 
 # What is refused
