@@ -6,7 +6,7 @@ It is a table of means and concentrations computed by `rna-predict priors build`
 import hashlib
 import json
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib import resources
 from pathlib import Path
 
@@ -22,10 +22,12 @@ SCHEMA = "rna_predict.prior_table"
 VERSION = "1"
 CARRIED = "prior_table.safetensors"
 """Name of the table that the package carries, beside this file."""
+HEADER = "prior_table"
+"""Name of the one metadata entry."""
 BINS = len(DISTOGRAM_EDGES) + 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class PriorTable:
     """Torsions by residue context and distance distributions by pair context.
 
@@ -74,7 +76,8 @@ class PriorTable:
         row = {key: index for index, key in enumerate(self.keys)}
         return np.array([next(row[key] for key in keys if key in row) for keys in residue_keys], dtype=np.int64)
 
-    def distance_rows(self) -> np.ndarray:
+    @cached_property
+    def distance_row_C(self) -> np.ndarray:
         """int16 [CODES], row of the most specific pair context for every code of `pair_graph.pair_codes`."""
         rows = np.full(CODES, -1, dtype=np.int16)
         for level, code in reversed(list(enumerate(back_off(np.arange(CODES))))):
@@ -92,10 +95,11 @@ class PriorTable:
         """Write the table, whole or not at all."""
         arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in _ARRAYS}
         arrays["keys"] = np.frombuffer("\n".join(self.keys).encode(), dtype=np.uint8)
-        header = {"schema": SCHEMA, "version": VERSION, "made_by": json.dumps(self.made_by, sort_keys=True)}
-        header["sha256"] = _content_hash(arrays)
+        header = {"schema": SCHEMA, "version": VERSION, "made_by": self.made_by, "sha256": _content_hash(arrays)}
+        # One entry: safetensors writes several in any order, and equal tables shall be equal files.
+        metadata = {HEADER: json.dumps(header, sort_keys=True)}
         with atomic_path(path) as temporary:
-            temporary.write_bytes(to_safetensors(arrays, metadata=header))
+            temporary.write_bytes(to_safetensors(arrays, metadata=metadata))
 
 
 _ARRAYS = ("angle_K7", "concentration_K7", "pucker_K3", "level_N", "code_N", "log_probability_N64")
@@ -121,7 +125,7 @@ def _load(path: str, digest: str) -> PriorTable:
     again = "Make it again with `rna-predict priors build`."
     try:
         with safe_open(path, framework="numpy") as file:
-            header = file.metadata() or {}
+            header = json.loads((file.metadata() or {}).get(HEADER, "{}"))
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:
         raise ContractError(f"{path}: not a readable prior table ({error}). {again}") from error
@@ -135,7 +139,7 @@ def _load(path: str, digest: str) -> PriorTable:
     keys = tuple(arrays.pop("keys").tobytes().decode().split("\n"))
     for value in arrays.values():
         value.flags.writeable = False
-    return PriorTable(keys=keys, made_by=json.loads(header["made_by"]), **arrays)
+    return PriorTable(keys=keys, made_by=header["made_by"], **arrays)
 
 
 def _content_hash(arrays: dict[str, np.ndarray]) -> str:

@@ -118,7 +118,7 @@ def _distance_errors(table: PriorTable, chain: NativeChain) -> tuple[float, floa
     i, j, gap = i[use], j[use], gap[use]
     if not (gap < NEAR).any():
         return float("nan"), float("nan")
-    logits = table.log_probability_N64[table.distance_rows()[pair_codes(pair_graph(chain.partner_L))[i, j]]]
+    logits = table.log_probability_N64[table.distance_row_C[pair_codes(pair_graph(chain.partner_L))[i, j]]]
     likelihood = logits[np.arange(len(gap)), distance_bin(gap)].mean(dtype=np.float64)
     off = np.abs(median_distance(logits) - gap)[gap < NEAR]
     return float(likelihood), float(np.mean([(off < limit).mean() for limit in (0.5, 1, 2, 4)]))

@@ -88,5 +88,5 @@ def _torsions(sequence: RnaSequence, graph: PairGraph, table: PriorTable, proven
 
 def distogram(graph: PairGraph, table: PriorTable) -> np.ndarray:
     """float32 [L, L, 64], log-probabilities of the C1'-C1' distance, symmetric."""
-    row_LL = table.distance_rows()[pair_codes(graph)]
+    row_LL = table.distance_row_C[pair_codes(graph)]
     return table.log_probability_N64.astype(np.float32)[row_LL]
