@@ -23,7 +23,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 .DEFAULT_GOAL := predict
 
 predict: install
-	@$(BIN)/snakemake --cores $(CORES) --rerun-incomplete --quiet host rules -- $(EXAMPLES)
+	@$(BIN)/snakemake --cores $(CORES) --quiet host rules -- $(EXAMPLES)
 	@echo "Done: $(EXAMPLES)"
 
 test: install-test

@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -114,15 +115,25 @@ def job_counts(text: str) -> dict[str, int]:
     return counts
 
 
+@pytest.fixture(scope="session")
+def copy_of_workflow(root: Path) -> Callable[[Path], Workflow]:
+    """Copies the workflow's files into a folder."""
+
+    def copy(folder: Path) -> Workflow:
+        for name in PARTS:
+            source, target = root / name, folder / name
+            if source.is_symlink():
+                target.symlink_to(source.readlink())
+            elif source.is_dir():
+                shutil.copytree(source, target)
+            else:
+                shutil.copy(source, target)
+        return Workflow(folder)
+
+    return copy
+
+
 @pytest.fixture
-def workflow(root: Path, tmp_path: Path) -> Workflow:
+def workflow(copy_of_workflow: Callable[[Path], Workflow], tmp_path: Path) -> Workflow:
     """A fresh copy of the workflow."""
-    for name in PARTS:
-        source, target = root / name, tmp_path / name
-        if source.is_symlink():
-            target.symlink_to(source.readlink())
-        elif source.is_dir():
-            shutil.copytree(source, target)
-        else:
-            shutil.copy(source, target)
-    return Workflow(tmp_path)
+    return copy_of_workflow(tmp_path)

@@ -1,5 +1,7 @@
 """What a change reruns. The rules run a stand-in, so that the workflow alone is under test."""
 
+import fcntl
+
 LAST = ("stage_c_reconstruction", "stage_d_diffusion", "export_prediction")
 WHOLE = ("prepare_input", "stage_a_adjacency", "stage_b_torsion", *LAST)
 
@@ -52,3 +54,17 @@ def test_until_a_stage_makes_no_later_file_and_a_given_structure_is_an_input(wor
     assert "--threads 1" in asked
     (workflow.folder / "x.dbn").write_text("(......)")
     assert workflow.planned("--until", "stage_a_adjacency") == {"stage_a_adjacency": 1}
+
+
+def test_a_second_run_refuses_while_one_writes_and_a_dead_one_holds_nothing(workflow):
+    workflow.stand_in()
+    results = workflow.folder / "results"
+    results.mkdir()
+    with (results / ".running").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        text = workflow.run("--cores", "1", "results/stages/hairpin/sequence.fasta", code=1)
+        assert "results: another run is writing there" in text
+        assert not (results / "stages").exists()
+        assert workflow.planned()["all"] == 1
+    workflow.run("--cores", "1", "results/stages/hairpin/sequence.fasta")
+    assert (results / "stages" / "hairpin" / "sequence.fasta").is_file()

@@ -1,6 +1,7 @@
 # The sample sheet, and the functions that rules use for params and resources. Light imports only: every job parses
 # this file again.
 import csv
+import fcntl
 import hashlib
 import json
 import os
@@ -11,6 +12,7 @@ import yaml
 from jsonschema import Draft202012Validator
 from rna_predict import __version__ as PACKAGE_VERSION
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 from snakemake.utils import validate
 
 STAGES = ("stage_a", "stage_b", "stage_c", "stage_d")
@@ -148,6 +150,24 @@ def runtime_of(stage):
     return runtime
 
 
+HELD_LOCKS = []  # an open file is what holds the lock: it must outlive the function
+
+
+def hold_results_folder():
+    """Let one run at a time write to the results. The kernel frees this lock when the process dies, however it dies;
+    Snakemake's own, which profiles/default turns off, would have to be removed by hand after a kill."""
+    folder = Path(RESULTS)
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = open(folder / ".running", "w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise WorkflowError(f"{folder}: another run is writing there. Wait for it, or set another `results` folder.")
+    except OSError as error:
+        logger.warning(f"{folder}: this file system has no locks ({error.strerror}); run one Snakemake at a time.")
+    return lock
+
+
 validate(config, "../schemas/config.schema.yaml")
 
 SAMPLES = read_samples(config["samples"], workflow.source_path("../schemas/samples.schema.yaml"))
@@ -168,3 +188,7 @@ localrules:
     resolve_config,
     prepare_input,
     export_prediction,
+
+
+onstart:
+    HELD_LOCKS.append(hold_results_folder())
