@@ -1,4 +1,4 @@
-"""`rna-predict bench reconstruction`: stage C's nerf timed beside a sequential NeRF and mp-nerf, and its drift on natives.
+"""`rna-predict bench reconstruction`: nerf timed beside a sequential NeRF and mp-nerf, and its drift on natives.
 
 Times are medians of wall time in milliseconds after warm-up, on the threads given to `rna-predict bench` (one by
 default). nerf is timed as the stage runs it: from the `Torsions` contract to float32 coordinates, in float64.
@@ -247,7 +247,7 @@ def drift_by_length() -> tuple[dict[str, object], str]:
 
 def with_frames(native: Structure) -> Structure:
     """The native without residues that lack C5', C4' or C3', which are 3' stubs."""
-    keep = native.mask_LA[:, [C5, C4, C3]].all(axis=1)
+    keep = np.asarray(native.mask_LA[:, [C5, C4, C3]].all(axis=1))
     return Structure(
         id=native.id,
         sequence="".join(letter for letter, kept in zip(native.sequence, keep, strict=True) if kept),

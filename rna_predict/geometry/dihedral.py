@@ -37,6 +37,16 @@ def dihedral(
     return _atan2(_norm(bc) * (ab * bcd).sum(-1), (abc * bcd).sum(-1))
 
 
+def bond_angle_dihedral(
+    a: Float[Tensor, "*b 3"], b: Float[Tensor, "*b 3"], c: Float[Tensor, "*b 3"], d: Float[Tensor, "*b 3"]
+) -> tuple[Float[Tensor, "*b"], Float[Tensor, "*b"], Float[Tensor, "*b"]]:
+    """Distance c-d, angle b-c-d and dihedral a-b-c-d together, for little more than the dihedral alone."""
+    ab, bc, cd = b - a, c - b, d - c
+    abc, bcd = torch.linalg.cross(ab, bc), torch.linalg.cross(bc, cd)
+    bend = _atan2(_norm(bcd), -(bc * cd).sum(-1))
+    return _norm(cd), bend, _atan2(_norm(bc) * (ab * bcd).sum(-1), (abc * bcd).sum(-1))
+
+
 def wrap(radians: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
     """The same angles in (-π, π]."""
     return torch.pi - torch.remainder(torch.pi - radians, 2 * torch.pi)

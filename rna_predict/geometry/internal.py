@@ -42,7 +42,7 @@ from rna_predict.chemistry.residues import (
 )
 from rna_predict.chemistry.torsions import A_FORM_DEGREES, C3_ENDO_PHASE_DEGREES, TORSIONS
 from rna_predict.errors import InputError
-from rna_predict.geometry.dihedral import angle, dihedral, distance, wrap
+from rna_predict.geometry.dihedral import angle, bond_angle_dihedral, distance, wrap
 from rna_predict.geometry.frames import Frame, frame_from_atoms
 from rna_predict.geometry.ribose import RIBOSE_ATOMS, ribose
 from rna_predict.geometry.torsions import measure_torsions
@@ -199,7 +199,8 @@ def measure_internal(
     have = mask_LA[:, quads].all(-1)
     column = torch.tensor([TURNED_BY[slot] for slot in slots], device=xyz_LA3.device)
     turned = torch.cat([torsion, torch.zeros_like(torsion[:, :1])], dim=-1)[:, column]
-    measured = (distance(c, d), angle(b, c, d), wrap(dihedral(a, b, c, d) - turned))
+    found = bond_angle_dihedral(a, b, c, d)
+    measured = (found[0], found[1], wrap(found[2] - turned))
     length, bend, offset = (x.clone() for x in (ideal.length_LA, ideal.angle_LA, ideal.offset_LA))
     for target, value in zip((length, bend, offset), measured, strict=True):
         target[:, slots] = torch.where(have, value, target[:, slots])
@@ -264,9 +265,12 @@ def _sugar_internal(phase_L: Tensor, amplitude_L: Tensor) -> tuple[Tensor, tuple
     bend = angle(xyz[..., at[C5], :], xyz[..., at[C4], :], xyz[..., at[C3], :])[..., None]
     zero = torch.zeros_like(bend)
     slots = torch.tensor([*_SUGAR_SLOTS, C5, C3])
-    lengths = torch.cat([distance(c, d), frame_length], dim=-1)
-    angles = torch.cat([angle(b, c, d), zero, bend], dim=-1)
-    return slots, (lengths, angles, torch.cat([dihedral(a, b, c, d), zero, zero], dim=-1))
+    length, angles, turn = bond_angle_dihedral(a, b, c, d)
+    return slots, (
+        torch.cat([length, frame_length], dim=-1),
+        torch.cat([angles, zero, bend], dim=-1),
+        torch.cat([turn, zero, zero], dim=-1),
+    )
 
 
 @lru_cache(maxsize=1)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rna_predict.chemistry.torsions import A_FORM_DEGREES, PSEUDOTORSIONS, RING_TORSIONS, TORSIONS, quadruplet
 from rna_predict.geometry import numpy_measures, torsions
-from rna_predict.geometry.dihedral import angle, dihedral, distance, wrap
+from rna_predict.geometry.dihedral import angle, bond_angle_dihedral, dihedral, distance, wrap
 
 ALL = [*TORSIONS, *RING_TORSIONS, *PSEUDOTORSIONS]
 
@@ -36,6 +36,14 @@ def test_dihedral_angle_and_distance_agree_with_biotite(quadruples):
     np.testing.assert_allclose(angle(*tensors[:3]).numpy(), struc.angle(*quadruples[:3]), atol=1e-6)
     np.testing.assert_allclose(numpy_measures.angle(*quadruples[:3]), struc.angle(*quadruples[:3]), atol=1e-6)
     np.testing.assert_allclose(distance(*tensors[:2]).numpy(), struc.distance(*quadruples[:2]), atol=1e-6)
+
+
+def test_the_three_measures_together_are_the_three_alone(quadruples):
+    a, b, c, d = (torch.from_numpy(x) for x in quadruples)
+    length, bend, turn = bond_angle_dihedral(a, b, c, d)
+    torch.testing.assert_close(length, distance(c, d))
+    torch.testing.assert_close(bend, angle(b, c, d))
+    torch.testing.assert_close(turn, dihedral(a, b, c, d))
 
 
 def test_rigid_motion_keeps_and_mirror_negates_dihedrals(quadruples):

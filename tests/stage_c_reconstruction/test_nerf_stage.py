@@ -74,8 +74,8 @@ def test_another_sequence_and_an_impossible_amplitude_are_refused():
 
 def test_delta_follows_the_pucker_whatever_the_column_says():
     torsions = some_torsions()
-    angles = torch.from_numpy(torsions.angle_L7)
-    phase, amplitude = torch.from_numpy(torsions.pucker_phase_L), torch.from_numpy(torsions.pucker_amplitude_L)
+    angles = torch.from_numpy(torsions.angle_L7.copy())
+    phase, amplitude = (torch.from_numpy(x.copy()) for x in (torsions.pucker_phase_L, torsions.pucker_amplitude_L))
     other = angles.clone()
     other[:, 3] = 1.0
     first, second = (build_from_torsions(SEQUENCE.sequence, x, phase, amplitude) for x in (angles, other))
