@@ -75,11 +75,11 @@ def pair_graph(partner_L: np.ndarray) -> PairGraph:
             loop_LL[np.ix_(members, members)] = index + 1
     plain = _backbone_and_pairs(partner_L, np.ones(max(length - 1, 0)), 1.0)
     path_LL = dijkstra(plain, directed=False, unweighted=True, limit=float(MAX_PATH))
-    reach_LL = dijkstra(_lengths(partner_L, stems), directed=False, limit=float(MAX_REACH))
+    tenths_LL = dijkstra(_tenths(partner_L, stems), directed=False, limit=10.0 * MAX_REACH)
     return PairGraph(
         loops=loops,
         path_LL=np.minimum(path_LL, MAX_PATH).astype(np.uint8),
-        reach_LL=np.minimum(np.rint(reach_LL), MAX_REACH).astype(np.uint8),
+        reach_LL=np.minimum(np.rint(tenths_LL / 10), MAX_REACH).astype(np.uint8),
         strand_LL=strand_LL,
         cross_LL=cross_LL,
         loop_LL=loop_LL,
@@ -124,8 +124,11 @@ def _backbone_and_pairs(partner_L: np.ndarray, step_L: np.ndarray, pair: float) 
     return csr_array(coo_array((weight, (i, j)), shape=(length, length)))
 
 
-def _lengths(partner_L: np.ndarray, stems: tuple[Stem, ...]) -> csr_array:
-    """Sparse matrix of edge lengths in Å: steps of the chain, and every near pair of residues within a stem."""
+def _tenths(partner_L: np.ndarray, stems: tuple[Stem, ...]) -> csr_array:
+    """Sparse matrix of edge lengths in 0.1 Å: steps of the chain, and every near pair of residues within a stem.
+
+    Whole numbers add up to the same in every order, so that the reach of i and j is exactly that of j and i.
+    """
     length = len(partner_L)
     edges = {(i, i + 1): STEP_LENGTH for i in range(length - 1)}
     for stem in stems:
@@ -138,4 +141,4 @@ def _lengths(partner_L: np.ndarray, stems: tuple[Stem, ...]) -> csr_array:
                 if 0 <= k + offset < stem.length:
                     edges[stem.i + k, stem.j - k - offset] = distance
     i, j = np.array(list(edges), dtype=np.int64).reshape(-1, 2).T
-    return csr_array(coo_array((np.array(list(edges.values())), (i, j)), shape=(length, length)))
+    return csr_array(coo_array((np.rint(10 * np.array(list(edges.values()))), (i, j)), shape=(length, length)))

@@ -66,7 +66,7 @@ def figures(errors: list[ChainErrors]) -> dict[str, float]:
     weight = np.array([chain.weight for chain in errors])
     weight_N = np.repeat(weight, [len(chain.paired_L) for chain in errors])
     paired_N = np.concatenate([chain.paired_L for chain in errors])
-    result: dict[str, float] = {"chains": len(errors)}
+    result: dict[str, float] = {"chains": float(len(errors))}
     for name in ("table", "a_form"):
         apart = [getattr(chain, f"{name}_L7") for chain in errors]
         apart_N7 = np.concatenate(apart)
