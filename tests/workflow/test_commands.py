@@ -34,3 +34,7 @@ def test_the_config_sets_folder_gpu_and_length_sets_memory(workflow):
     assert gpu == {("stage_b", "short"): 0, ("stage_b", "long"): 0, ("stage_d", "short"): 2, ("stage_d", "long"): 2}
     memory = {(stage, name): int(re.findall(r"mem_mb=(\d+)", resources)[0]) for stage, name, resources in jobs}
     assert memory["stage_d", "long"] > 2 * memory["stage_d", "short"]
+
+
+def test_an_id_that_the_sheet_lacks_is_named(workflow):
+    assert "nosuch: no such id in config/samples.tsv." in workflow.run("-n", "results/preds/nosuch.pdb", code=1)

@@ -69,14 +69,21 @@ def settings_of_stage(wildcards):
     return [f"{wildcards.stage}={chosen['choice']}", *overrides]
 
 
+def row_of(wildcards):
+    """The line of the sample sheet."""
+    if wildcards.id not in SAMPLES:
+        raise WorkflowError(f"{wildcards.id}: no such id in {config['samples']}.")
+    return SAMPLES[wildcards.id]
+
+
 def sequence_of(wildcards):
     """The letters as they stand in the sheet; as a param, so that an edited line reruns its own RNA only."""
-    return SAMPLES[wildcards.id]["sequence"]
+    return row_of(wildcards)["sequence"]
 
 
 def structure_of(wildcards):
     """The file with the given secondary structure, or no file."""
-    return SAMPLES[wildcards.id].get("structure") or []
+    return row_of(wildcards).get("structure") or []
 
 
 def root_of_stages(wildcards, output):
