@@ -27,7 +27,7 @@ predict: install
 	@echo "Done: $(EXAMPLES)"
 
 test: install-test
-	@$(PYTEST) -n $(JOBS) -m "not slow"
+	@$(PYTEST) -n $(JOBS) --dist loadfile -m "not slow"
 
 test-slow: install-test
 	@$(PYTEST) -m slow
