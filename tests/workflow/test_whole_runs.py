@@ -1,5 +1,6 @@
 """The real pipeline through Snakemake, on the 12-nt hairpin: whole, and killed on its way."""
 
+import json
 import os
 import random
 import signal
@@ -13,6 +14,10 @@ import pytest
 TARGET = "results/preds/hairpin.pdb"
 
 
+QUICK = {"stage_c": {"choice": "default", "overrides": ["starts=2", "kept=1"]}}
+QUICK |= {"stage_d": {"choice": "default", "overrides": ["models=1", "steps=4", "refine_iterations=100"]}}
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     """Every result below `results/stages` and `results/preds`, temporary files left out."""
     files = [path for part in ("stages", "preds") for path in (folder / "results" / part).rglob("*") if path.is_file()]
@@ -23,6 +28,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 def undisturbed(copy_of_workflow, tmp_path_factory):
     """One run to the end, its results and how long it took."""
     workflow = copy_of_workflow(tmp_path_factory.mktemp("undisturbed"))
+    workflow.configure(**QUICK)
     start = time.monotonic()
     workflow.run("--cores", "2", TARGET)
     return workflow, contents(workflow.folder), time.monotonic() - start
@@ -40,6 +46,8 @@ def test_a_single_id_runs_to_models_with_every_file_of_the_contract(undisturbed)
     }
     residues = {line[17:26] for line in files[TARGET].decode().splitlines() if line.startswith("ATOM")}
     assert len(residues) == 12
+    assert "models: 1\n" in (workflow.folder / "results" / "config" / "stage_d.yaml").read_text()
+    assert len(json.loads(files[f"{stage}d_confidence.json"])["models"]) == 1
     assert workflow.planned(TARGET) == {}
 
 
@@ -52,6 +60,7 @@ def test_one_stage_alone_can_be_run_again_to_the_same_result(undisturbed):
 @pytest.mark.slow
 def test_killed_at_random_moments_the_same_command_completes_with_the_same_result(workflow, undisturbed):
     _, files, seconds = undisturbed
+    workflow.configure(**QUICK)
     moments = random.Random(20)
     for _ in range(5):
         process = workflow.start("--cores", "2", TARGET)
