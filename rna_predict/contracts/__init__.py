@@ -10,7 +10,14 @@ from rna_predict.contracts.embeddings import DISTOGRAM_EDGES, Embeddings
 from rna_predict.contracts.ensemble import Ensemble, Model
 from rna_predict.contracts.given import GivenStructure
 from rna_predict.contracts.loops import STATES, Loop, LoopDecomposition, Stem, decompose
-from rna_predict.contracts.record import Provenance, Record, atomic_path, digest_of, require_same_input
+from rna_predict.contracts.record import (
+    Provenance,
+    Record,
+    atomic_path,
+    digest_of,
+    require_same_input,
+    require_same_rna,
+)
 from rna_predict.contracts.sequence import RnaSequence
 from rna_predict.contracts.structure import Structure
 from rna_predict.contracts.torsions import TORSION_FIELDS, Torsions
@@ -38,4 +45,5 @@ __all__ = [
     "decompose",
     "digest_of",
     "require_same_input",
+    "require_same_rna",
 ]

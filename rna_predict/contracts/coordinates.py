@@ -7,7 +7,7 @@ import numpy as np
 
 from rna_predict.chemistry.residues import MAX_ATOMS
 from rna_predict.contracts.record import Record, array
-from rna_predict.contracts.structure import Structure, full_mask
+from rna_predict.contracts.structure import Structure, full_mask, whole_structure
 from rna_predict.errors import ContractError
 
 BUILD_METHODS = ("nerf", "helix", "hairpin", "internal", "multiloop", "external", "pseudoknot", "template")
@@ -40,13 +40,7 @@ class Coordinates(Record):
 
     def structure(self) -> Structure:
         """The same atoms as a Structure, residues numbered from 1."""
-        return Structure(
-            id=self.id,
-            sequence=self.sequence,
-            xyz_LA3=self.xyz_LA3.astype(np.float64),
-            mask_LA=full_mask(self.sequence),
-            number_L=np.arange(1, self.length + 1),
-        )
+        return whole_structure(self.id, self.sequence, self.xyz_LA3)
 
 
 def check_atoms_apart(name: str, xyz_LA3: np.ndarray, mask_LA: np.ndarray) -> None:

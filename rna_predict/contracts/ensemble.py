@@ -8,7 +8,7 @@ from rna_predict.chemistry.residues import MAX_ATOMS
 from rna_predict.contracts.coordinates import check_atoms_apart
 from rna_predict.contracts.record import Provenance
 from rna_predict.contracts.sequence import RnaSequence
-from rna_predict.contracts.structure import Structure, full_mask
+from rna_predict.contracts.structure import Structure, full_mask, whole_structure
 from rna_predict.errors import ContractError
 
 
@@ -84,10 +84,4 @@ class Ensemble:
 
     def structure(self, rank: int = 0) -> Structure:
         """The model of that rank as a Structure, residues numbered from 1."""
-        return Structure(
-            id=self.id,
-            sequence=self.sequence,
-            xyz_LA3=self.models[rank].xyz_LA3.astype(np.float64),
-            mask_LA=full_mask(self.sequence),
-            number_L=np.arange(1, len(self.sequence) + 1),
-        )
+        return whole_structure(self.id, self.sequence, self.models[rank].xyz_LA3)

@@ -90,16 +90,18 @@ class Record:
         """Write the record whole or not at all: a temporary file in the same folder, fsync, rename."""
         header = {
             "schema": self.SCHEMA,
-            "version": str(self.VERSION),
+            "version": self.VERSION,
             "id": self.id,
             "sequence": self.sequence,
-            "provenance": json.dumps(dataclasses.asdict(self.provenance), sort_keys=True),
-            "meta": json.dumps({f.name: getattr(self, f.name) for f in meta_fields(type(self))}, sort_keys=True),
+            "provenance": dataclasses.asdict(self.provenance),
+            "meta": {f.name: getattr(self, f.name) for f in meta_fields(type(self))},
             "digest": self.digest(),
         }
+        # one key: safetensors writes several in a random order, and equal records should be equal files
+        metadata = {"record": json.dumps(header, sort_keys=True)}
         arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in array_fields(type(self))}
         with atomic_path(path) as temporary:
-            temporary.write_bytes(to_safetensors(arrays, metadata=header))
+            temporary.write_bytes(to_safetensors(arrays, metadata=metadata))
 
     @classmethod
     def load(cls: type[RecordT], path: Path, sequence: RnaSequence | None = None) -> RecordT:
@@ -118,15 +120,14 @@ class Record:
             raise ContractError(f"{path}: no such file. {again}")
         try:
             with safe_open(path, framework="numpy") as file:
-                header = file.metadata() or {}
+                header = json.loads((file.metadata() or {}).get("record", "{}"))
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except (SafetensorError, OSError, ValueError) as error:
             raise ContractError(f"{path}: not a readable {cls.SCHEMA} file ({error}). {again}") from error
         found = (header.get("schema"), header.get("version"))
-        if found != (cls.SCHEMA, str(cls.VERSION)):
-            raise ContractError(
-                f"{path}: expected schema {cls.SCHEMA} version {cls.VERSION}, found {found[0]} version {found[1]}. {again}"
-            )
+        if found != (cls.SCHEMA, cls.VERSION):
+            expected = f"{cls.SCHEMA} version {cls.VERSION}"
+            raise ContractError(f"{path}: expected schema {expected}, found {found[0]} version {found[1]}. {again}")
         record = cls._from_parts(path, header, arrays)
         if record.digest() != header.get("digest"):
             raise ContractError(f"{path}: the content does not match its digest; the file is damaged. {again}")
@@ -135,16 +136,15 @@ class Record:
         return record
 
     @classmethod
-    def _from_parts(cls: type[RecordT], path: Path, header: dict[str, str], arrays: dict[str, np.ndarray]) -> RecordT:
+    def _from_parts(cls: type[RecordT], path: Path, header: dict[str, Any], arrays: dict[str, np.ndarray]) -> RecordT:
         expected = set(array_fields(cls))
         if set(arrays) != expected:
             raise ContractError(
                 f"{path}: expected arrays {sorted(expected)}, found {sorted(arrays)}. Run {cls.STAGE} again."
             )
         try:
-            provenance = Provenance(**json.loads(header["provenance"]))
-            meta: dict[str, Any] = json.loads(header["meta"])
-            return cls(id=header["id"], sequence=header["sequence"], provenance=provenance, **meta, **arrays)
+            provenance = Provenance(**header["provenance"])
+            return cls(id=header["id"], sequence=header["sequence"], provenance=provenance, **header["meta"], **arrays)
         except (KeyError, TypeError, ValueError, ContractError) as error:
             raise ContractError(f"{path}: {error}. Run {cls.STAGE} again.") from error
 
@@ -171,6 +171,19 @@ def digest_of(value: Any) -> str:
         with value.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def require_same_rna(sequence: RnaSequence, *records: Record) -> None:
+    """Refuse records of another RNA than `sequence`, naming the stage to run again.
+
+    Raises:
+        ContractError: id or letters differ.
+    """
+    for record in records:
+        if (record.id, record.sequence) != (sequence.id, sequence.sequence):
+            raise ContractError(
+                f"{sequence.id}: the {record.SCHEMA} given is of {record.id}, another RNA. Run {record.STAGE} again."
+            )
 
 
 def require_same_input(record: Record, name: str, upstream: Record) -> None:

@@ -52,6 +52,17 @@ class Structure:
         return np.diff(self.number_L) == 1
 
 
+def whole_structure(id: str, sequence: str, xyz_LA3: np.ndarray) -> Structure:
+    """A model with every heavy atom, as a Structure with residues numbered from 1."""
+    return Structure(
+        id=id,
+        sequence=sequence,
+        xyz_LA3=xyz_LA3.astype(np.float64),
+        mask_LA=full_mask(sequence),
+        number_L=np.arange(1, len(sequence) + 1),
+    )
+
+
 def full_mask(sequence: str) -> np.ndarray:
     """bool [L, MAX_ATOMS], True at every heavy atom that the residues of `sequence` have."""
     slots = np.array([len(ATOMS[letter]) for letter in sequence])

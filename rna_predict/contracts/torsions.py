@@ -53,4 +53,6 @@ class Torsions(Record):
         undefined = [(0, "alpha"), (length - 1, "epsilon"), (length - 1, "zeta")]
         for residue, name in undefined:
             if self.mask_L7[residue, TORSION_FIELDS.index(name)]:
-                raise ContractError(f"mask_L7 of {self.id}: {name} of residue {residue + 1} is undefined at a chain end")
+                raise ContractError(
+                    f"mask_L7 of {self.id}: {name} of residue {residue + 1} is undefined at a chain end"
+                )

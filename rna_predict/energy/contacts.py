@@ -7,12 +7,31 @@ import numpy as np
 import torch
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import shortest_path
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 from torch import Tensor
 
 from rna_predict.chemistry.radii import ACCEPTORS, DONORS, HYDROGEN_BOND_ALLOWANCE, VDW_RADIUS
-from rna_predict.chemistry.residues import ATOMS, BASE_N_SLOT, BONDS, MAX_ATOMS, RINGS, SLOT, element
-from rna_predict.chemistry.residues import C1, C2, C3, C4, C5, O2, O3, O4, O5, OP1, OP2, P
+from rna_predict.chemistry.residues import (
+    ATOMS,
+    BASE_N_SLOT,
+    BONDS,
+    C1,
+    C2,
+    C3,
+    C4,
+    C5,
+    MAX_ATOMS,
+    O2,
+    O3,
+    O4,
+    O5,
+    OP1,
+    OP2,
+    RINGS,
+    SLOT,
+    P,
+    element,
+)
 
 CLASH_OVERLAP = 0.4
 """Å of van der Waals overlap at which the field counts a clash."""
@@ -147,7 +166,7 @@ def list_contacts(xyz_SLA3: Tensor, table: ContactTable, skin: float) -> Contact
     points = particles(xyz_SLA3.detach(), table).cpu().numpy()
     columns = []
     for sample, cloud in enumerate(points):
-        pairs = cKDTree(cloud).query_pairs(2 * max(VDW_RADIUS.values()) - CLASH_OVERLAP + skin, output_type="ndarray")
+        pairs = KDTree(cloud).query_pairs(2 * max(VDW_RADIUS.values()) - CLASH_OVERLAP + skin, output_type="ndarray")
         kept, reach = _reach(pairs, table)
         near = np.linalg.norm(cloud[kept[:, 0]] - cloud[kept[:, 1]], axis=1) < reach + skin
         columns.append((np.full(near.sum(), sample), kept[near, 0], kept[near, 1], reach[near]))

@@ -20,7 +20,7 @@ LINK_DISTANCES: tuple[tuple[int, int, float, float], ...] = (
     (C3, P, _third_side(1.423, O3_P, _ANGLES["C3-O3-P"]), 1.0),
     (O3, O5, _third_side(O3_P, 1.593, _ANGLES["O3-P-O5"]), 1.0),
 )
-"""Slot in residue i, slot in residue i + 1, ideal distance in Å, relative stiffness. OP1 and OP2 follow (`place_atoms`)."""
+"""Slot in residue i, slot in residue i + 1, ideal distance in Å, relative stiffness; OP1 and OP2 follow the link."""
 
 
 def link_energy(xyz_SLA3: Tensor, slack: float) -> Tensor:

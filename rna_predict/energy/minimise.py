@@ -8,7 +8,7 @@ from torch import Tensor
 EnergyFunction = Callable[[Tensor], Tensor]
 """Variables [S, D] → energies [S], differentiable."""
 
-MEMORY = 12
+MEMORY = 30
 """Pairs of steps and gradient changes that are kept."""
 
 ARMIJO = 1e-4

@@ -107,7 +107,7 @@ def relax(
     return pose
 
 
-RENEW = 25
+RENEW = 100
 """Iterations between two neighbour lists."""
 
 SKIN = 1.2

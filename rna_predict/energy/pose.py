@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rna_predict.geometry.helix import Frame
+from rna_predict.geometry.frames import Frame
 from rna_predict.geometry.nucleotide import NucleotideShape, place_atoms
 
 TORSION_LEVER = 2.5
@@ -32,7 +32,7 @@ class Pose:
     @property
     def frame(self) -> Frame:
         """The base frames."""
-        return self.rotation_SL33, self.origin_SL3
+        return Frame(self.rotation_SL33, self.origin_SL3)
 
     def atoms(self, shape: NucleotideShape) -> Tensor:
         """All heavy atoms, [S, L, MAX_ATOMS, 3]."""

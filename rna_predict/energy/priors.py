@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rna_predict.chemistry.residues import C1, C3, C4, C5, O3, O5, P
-from rna_predict.geometry.dihedral import dihedral
+from rna_predict.chemistry.residues import C1
+from rna_predict.geometry.nucleotide import link_torsions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,11 +37,7 @@ def link_torsion_energy(xyz_SLA3: Tensor, prior: TorsionPrior) -> Tensor:
     Only for chains that are nearly closed: where a link is open three of the atoms can come to lie on a line, at which
     a dihedral jumps.
     """
-    here, there = xyz_SLA3[:, :-1], xyz_SLA3[:, 1:]
-    epsilon = dihedral(here[:, :, C4], here[:, :, C3], here[:, :, O3], there[:, :, P])
-    zeta = dihedral(here[:, :, C3], here[:, :, O3], there[:, :, P], there[:, :, O5])
-    alpha = dihedral(here[:, :, O3], there[:, :, P], there[:, :, O5], there[:, :, C5])
-    found = torch.stack([epsilon, zeta, alpha], dim=-1)
+    found = link_torsions(xyz_SLA3)
     return (prior.link_weight_L3 * (1 - torch.cos(found - prior.link_L3))).sum((-1, -2))
 
 
@@ -75,9 +71,7 @@ def distance_prior(logits_LLB: Tensor, edges: tuple[float, ...], nearest: int) -
     first, second = torch.triu_indices(logits_LLB.shape[0], logits_LLB.shape[0], offset=nearest)
     width = edges[1] - edges[0]
     energy = -torch.log_softmax(logits_LLB[first, second], dim=-1)
-    return DistancePrior(
-        first=first, second=second, energy_PB=energy, centre=edges[0] - width / 2, width=width
-    )
+    return DistancePrior(first=first, second=second, energy_PB=energy, centre=edges[0] - width / 2, width=width)
 
 
 def distance_energy(xyz_SLA3: Tensor, prior: DistancePrior) -> Tensor:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rna_predict.geometry.helix import Frame, relative
+from rna_predict.geometry.frames import Frame
+from rna_predict.geometry.helix import relative
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +42,7 @@ def relation_energy(frame: Frame, relations: Relations, slack: float) -> Tensor:
     """
     rotation, origin = frame
     a, b = relations.first, relations.second
-    found = relative((rotation[:, a], origin[:, a]), (rotation[:, b], origin[:, b]))
+    found = relative(Frame(rotation[:, a], origin[:, a]), Frame(rotation[:, b], origin[:, b]))
     shift = (found[1] - relations.origin_N3).square().sum(-1)
     turn = (found[0] - relations.rotation_N33).square().sum((-1, -2)) / 2  # 4 sin²(θ/2)
     squared = shift + ARM**2 * turn

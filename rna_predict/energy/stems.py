@@ -4,7 +4,8 @@ import numpy as np
 import torch
 
 from rna_predict.energy.relations import Relations
-from rna_predict.geometry.helix import Frame, relative, stem_frames
+from rna_predict.geometry.frames import Frame
+from rna_predict.geometry.helix import at, relative, stem_frames
 
 CANONICAL = 1.0
 """Weight of a relation between canonical pairs; a given non-canonical pair takes a tenth, since its geometry is not
@@ -28,12 +29,12 @@ def stem_relations(sequence: str, partner_L: np.ndarray, weight: float, like: to
         five, three = stem_frames(sequence[i : i + 2], sequence[j] + sequence[j - 1])
         first.append(i)
         second.append(j)
-        frames.append(relative((five[0][0], five[1][0]), (three[0][0], three[1][0])))
+        frames.append(relative(at(five, 0), at(three, 0)))
         if i + 1 < j - 1 and partner_L[i + 1] == j - 1:
             first += [i, j - 1]
             second += [i + 1, j]
-            frames.append(relative((five[0][0], five[1][0]), (five[0][1], five[1][1])))
-            frames.append(relative((three[0][1], three[1][1]), (three[0][0], three[1][0])))
+            frames.append(relative(at(five, 0), at(five, 1)))
+            frames.append(relative(at(three, 1), at(three, 0)))
     canonical = {"AU", "UA", "GC", "CG", "GU", "UG"}
     weights = [
         weight * (CANONICAL if all(_pair(sequence, partner_L, k) in canonical for k in ends) else 0.1)

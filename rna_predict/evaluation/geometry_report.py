@@ -44,6 +44,16 @@ class GeometryReport:
         """Clashes per 1,000 heavy atoms; None of a structure without atoms."""
         return 1000.0 * self.clashes / self.atoms if self.atoms else None
 
+    @property
+    def faults(self) -> str:
+        """Chain breaks, pierced rings and inverted sugar centres in words; "" for a molecule that has none of them."""
+        counts = {
+            "chain breaks": self.bonds.breaks,
+            "pierced rings": self.pierced,
+            "inverted sugar centres": self.inverted,
+        }
+        return ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+
 
 def geometry_report(structure: Structure) -> GeometryReport:
     """Measure clashes, bonds, angles, breaks, sugar centres, rings and bases."""

@@ -1,7 +1,4 @@
-"""A-form helices as base frames: where the bases of a stem lie, and how neighbours lie to each other.
-
-A frame is a pair (rotation [..., 3, 3], origin [..., 3]) that takes local to global coordinates.
-"""
+"""A-form helices as base frames: where the bases of a stem lie, and how neighbours lie to each other."""
 
 import math
 
@@ -9,28 +6,15 @@ import torch
 from torch import Tensor
 
 from rna_predict.chemistry.base_frames import A_FORM_STEP, PAIR_DISPLACEMENT, PROPELLER
-
-Frame = tuple[Tensor, Tensor]
+from rna_predict.geometry.frames import Frame
 
 DYAD = torch.diag(torch.tensor([1.0, -1.0, -1.0], dtype=torch.float64))
 """Turns the middle frame of a pair to face along the second strand."""
 
 
-def compose(outer: Frame, inner: Frame) -> Frame:
-    """outer ∘ inner: first into the inner frame's parent, then on into the outer one's."""
-    rotation, origin = outer
-    return rotation @ inner[0], (rotation @ inner[1][..., None])[..., 0] + origin
-
-
-def invert(frame: Frame) -> Frame:
-    """The frame that undoes `frame`."""
-    back = frame[0].transpose(-1, -2)
-    return back, -(back @ frame[1][..., None])[..., 0]
-
-
 def relative(first: Frame, second: Frame) -> Frame:
     """`second` as seen from `first`."""
-    return compose(invert(first), second)
+    return first.invert().compose(second)
 
 
 def _turn_y(degrees: float) -> Tensor:
@@ -48,13 +32,13 @@ def pair_step() -> Frame:
     half = _turn_z(A_FORM_STEP["twist"] / 2)
     rotation = half @ _turn_y(A_FORM_STEP["roll"]) @ half
     shift = torch.tensor([0.0, A_FORM_STEP["slide"], A_FORM_STEP["rise"]], dtype=torch.float64)
-    return rotation, half @ _turn_y(A_FORM_STEP["roll"] / 2) @ shift
+    return Frame(rotation, half @ _turn_y(A_FORM_STEP["roll"] / 2) @ shift)
 
 
 def _base_in_pair(letters: str) -> Frame:
     """First base of the pair as seen from the middle frame."""
     x, y = PAIR_DISPLACEMENT.get(letters, (0.0, -0.06))
-    return _turn_y(PROPELLER / 2), torch.tensor([x, y, 0.0], dtype=torch.float64)
+    return Frame(_turn_y(PROPELLER / 2), torch.tensor([x, y, 0.0], dtype=torch.float64))
 
 
 def stem_frames(strand: str, partner: str) -> tuple[Frame, Frame]:
@@ -68,27 +52,32 @@ def stem_frames(strand: str, partner: str) -> tuple[Frame, Frame]:
         Frames of the first and of the second strand, each (rotation [n, 3, 3], origin [n, 3]), float64.
         A pair that is not canonical takes the place of a Watson-Crick pair.
     """
-    middle: Frame = (torch.eye(3, dtype=torch.float64), torch.zeros(3, dtype=torch.float64))
-    flip: Frame = (DYAD, torch.zeros(3, dtype=torch.float64))
+    middle = Frame(torch.eye(3, dtype=torch.float64), torch.zeros(3, dtype=torch.float64))
+    flip = Frame(DYAD, torch.zeros(3, dtype=torch.float64))
     first, second = [], []
     for here, there in zip(strand, partner, strict=True):
-        first.append(compose(middle, _base_in_pair(here + there)))
-        second.append(compose(compose(middle, flip), _base_in_pair(there + here)))
-        middle = compose(middle, pair_step())
+        first.append(middle.compose(_base_in_pair(here + there)))
+        second.append(middle.compose(flip).compose(_base_in_pair(there + here)))
+        middle = middle.compose(pair_step())
     return _stack(first), _stack(second)
 
 
+def at(frames: Frame, index: Tensor | int | slice) -> Frame:
+    """The frames of that index on the first axis."""
+    return Frame(frames.rotation[index], frames.origin[index])
+
+
 def _stack(frames: list[Frame]) -> Frame:
-    return torch.stack([f[0] for f in frames]), torch.stack([f[1] for f in frames])
+    return Frame(torch.stack([f.rotation for f in frames]), torch.stack([f.origin for f in frames]))
 
 
 def pair_relation(letters: str) -> Frame:
     """Second base of a pair as seen from the first, e.g. letters "GC"."""
     first, second = stem_frames(letters[0], letters[1])
-    return relative((first[0][0], first[1][0]), (second[0][0], second[1][0]))
+    return relative(at(first, 0), at(second, 0))
 
 
 def step_relation() -> Frame:
     """Next base of a strand as seen from this one, in an A-form stem of Watson-Crick pairs."""
     first, _ = stem_frames("GG", "CC")
-    return relative((first[0][0], first[1][0]), (first[0][1], first[1][1]))
+    return relative(at(first, 0), at(first, 1))

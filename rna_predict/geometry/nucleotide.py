@@ -13,10 +13,27 @@ import torch
 from torch import Tensor
 
 from rna_predict.chemistry.base_frames import STANDARD_BASES
-from rna_predict.chemistry.residues import ATOMS, BASE_N_SLOT, BASES, CHI_FOURTH, MAX_ATOMS
-from rna_predict.chemistry.residues import C1, C2, C3, C4, C5, O2, O3, O4, O5, OP1, OP2, P
+from rna_predict.chemistry.residues import (
+    ATOMS,
+    BASE_N_SLOT,
+    BASES,
+    C1,
+    C2,
+    C3,
+    C4,
+    C5,
+    CHI_FOURTH,
+    MAX_ATOMS,
+    O2,
+    O3,
+    O4,
+    O5,
+    OP1,
+    OP2,
+    P,
+)
 from rna_predict.geometry.dihedral import dihedral
-from rna_predict.geometry.helix import Frame
+from rna_predict.geometry.frames import Frame
 from rna_predict.geometry.ribose import RIBOSE_ATOMS, ribose
 
 CHI, GAMMA, BETA, ALPHA = range(4)
@@ -25,7 +42,7 @@ CHI, GAMMA, BETA, ALPHA = range(4)
 LENGTH_C5_O5, LENGTH_O5_P, LENGTH_P_OP = 1.440, 1.593, 1.485  # Å, Gelbin et al. 1996
 ANGLE_C4_C5_O5, ANGLE_C5_O5_P, ANGLE_O5_P_OP = 111.6, 120.9, 108.1  # degrees; Gelbin et al. 1996: O5'-P-OP 105.7-110.7
 OP1_AFTER_O3, OP2_AFTER_O3 = 114.6, -114.6
-"""Degrees about O5'-P from O3' of the residue before; with the angles above OP1-P-OP2 is 119.6° (Gelbin et al. 1996)."""
+"""Degrees about O5'-P from O3' of the residue before; with these angles OP1-P-OP2 is 119.6° (Gelbin et al. 1996)."""
 
 _RIBOSE_SLOTS = {"C4'": C4, "O4'": O4, "C3'": C3, "O3'": O3, "C2'": C2, "O2'": O2, "C1'": C1, "C5'": C5}
 
@@ -155,6 +172,17 @@ def torsions_of(xyz_LA3: Tensor, fourth_slot_L: Tensor) -> Tensor:
     from_op1 = dihedral(at(C5), at(O5), at(P), at(OP1)) - math.radians(OP1_AFTER_O3)
     alpha = torch.atan2(torch.sin(from_op1), torch.cos(from_op1))
     return torch.stack([chi, gamma, beta, alpha], dim=-1)
+
+
+def link_torsions(xyz_SLA3: Tensor) -> Tensor:
+    """ε and ζ of residue i and α of residue i + 1, radians, [..., L - 1, 3]."""
+    here, there = xyz_SLA3[..., :-1, :, :], xyz_SLA3[..., 1:, :, :]
+    c4, c3, o3 = (here[..., slot, :] for slot in (C4, C3, O3))
+    phosphorus, o5, c5 = (there[..., slot, :] for slot in (P, O5, C5))
+    epsilon = dihedral(c4, c3, o3, phosphorus)
+    zeta = dihedral(c3, o3, phosphorus, o5)
+    alpha = dihedral(o3, phosphorus, o5, c5)
+    return torch.stack([epsilon, zeta, alpha], dim=-1)
 
 
 def fourth_slots(sequence: str) -> Tensor:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 import numpy as np
 
 from rna_predict import __version__
-from rna_predict.contracts import Adjacency, Embeddings, Provenance, RnaSequence, Torsions, digest_of
-from rna_predict.errors import ContractError, InputError
+from rna_predict.contracts import Adjacency, Embeddings, Provenance, RnaSequence, Torsions, digest_of, require_same_rna
+from rna_predict.errors import InputError
 from rna_predict.stage_b_torsion.config import StageBConfig
 from rna_predict.stage_b_torsion.contexts import residue_keys
 from rna_predict.stage_b_torsion.features import PAIR_CHANNELS, pair_features, single_features
@@ -25,10 +25,7 @@ def predict_torsions(sequence: RnaSequence, adjacency: Adjacency, config: StageB
         ContractError: the adjacency belongs to another sequence, or the prior table cannot be used.
         InputError: longer than `max_length`.
     """
-    if (adjacency.id, adjacency.sequence) != (sequence.id, sequence.sequence):
-        raise ContractError(
-            f"{sequence.id}: the adjacency was made for {adjacency.id}, another RNA. Run stage_a again."
-        )
+    require_same_rna(sequence, adjacency)
     if sequence.length > config.max_length:
         need = BYTES_PER_PAIR * sequence.length**2 / 1e9
         raise InputError(

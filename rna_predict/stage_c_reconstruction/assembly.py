@@ -1,5 +1,6 @@
 """Stems as A-form bodies, loops grown from stage B's torsions and closed onto them, then a restrained refinement."""
 
+import logging
 from dataclasses import replace
 
 import numpy as np
@@ -8,33 +9,49 @@ from torch import Tensor
 
 from rna_predict.contracts import Torsions
 from rna_predict.contracts.loops import LoopDecomposition
+from rna_predict.contracts.structure import whole_structure
 from rna_predict.energy.contacts import contact_table, list_contacts
 from rna_predict.energy.model import EnergyModel, Weights, relax
 from rna_predict.energy.pose import Bodies, Pose, each_alone
 from rna_predict.energy.priors import TorsionPrior
 from rna_predict.energy.relations import Relations, join
 from rna_predict.energy.stems import stem_relations
-from rna_predict.geometry.helix import Frame
+from rna_predict.errors import PredictionError
+from rna_predict.evaluation.geometry_report import geometry_report
+from rna_predict.geometry.frames import Frame
 from rna_predict.geometry.nucleotide import nucleotide_shape
 from rna_predict.stage_c_reconstruction.chain import ChainTorsions, complete_angles, draw, grow, step_frames
 from rna_predict.stage_c_reconstruction.config import StageCConfig
 
-OPEN = Weights(link=10.0, link_slack=0.5, contact=2.0, margin=-1.0, relation_slack=2.0, compactness=0.05, link_torsion=0.0)
+log = logging.getLogger(__name__)
+
+OPEN = Weights(
+    link=10.0, link_slack=0.5, contact=2.0, margin=-1.0, relation_slack=2.0, compactness=0.05, link_torsion=0.0
+)
 """While stems find their places: links pull with a constant force, atoms may pass each other."""
 
-CLOSING = Weights(link=50.0, link_slack=1.0, contact=10.0, margin=-0.4, relation_slack=1.5, compactness=0.02, link_torsion=0.0)
+CLOSING = Weights(
+    link=50.0, link_slack=1.0, contact=10.0, margin=-0.4, relation_slack=1.5, compactness=0.02, link_torsion=0.0
+)
 """Links close, atoms are nearly hard."""
 
-CLOSED = Weights(link=300.0, link_slack=2.0, contact=60.0, margin=0.1, relation_slack=1.0)
-"""Ideal links, no overlaps."""
+CLOSED = Weights(
+    link=100.0,
+    link_slack=2.0,
+    contact=200.0,
+    margin=0.2,
+    relation=0.3,
+    relation_slack=0.5,
+    torsion=0.5,
+    link_torsion=0.5,
+)
+"""Hard atoms; knowledge about loops gives way where it contradicts them (docs/decisions/0005)."""
 
-POLISH = Weights(link=6000.0, link_slack=5.0, contact=600.0, margin=0.1, relation=0.5, torsion=0.5, link_torsion=0.3)
-"""The last touch: what is left of open links and overlaps, at the cost of softer knowledge."""
+POLISH = replace(CLOSED, link=1500.0, link_slack=5.0, contact=600.0, margin=0.12, link_torsion=0.3)
+"""The last touch: ideal links and no overlaps."""
 
 
-def energy_model(
-    sequence: str, partner_L: np.ndarray, torsions: Torsions, config: StageCConfig
-) -> EnergyModel:
+def energy_model(sequence: str, partner_L: np.ndarray, torsions: Torsions, config: StageCConfig) -> EnergyModel:
     """The terms of the assembly: stems, loop priors, torsion priors, links and contacts."""
     phase = torch.from_numpy(torsions.pucker_phase_L.copy())
     shape = nucleotide_shape(sequence, phase, torch.from_numpy(torsions.pucker_amplitude_L.copy()))
@@ -90,25 +107,41 @@ def stem_bodies(length: int, loops: LoopDecomposition) -> Bodies:
 
 def assemble(
     sequence: str, partner_L: np.ndarray, loops: LoopDecomposition, torsions: Torsions, config: StageCConfig
-) -> tuple[Tensor, EnergyModel]:
-    """Build `config.starts` traces, close and compare them, and refine the best.
+) -> np.ndarray:
+    """Coordinates float32 [L, MAX_ATOMS, 3] of the first attempt that is a whole and untangled molecule.
 
-    Returns:
-        Coordinates [L, MAX_ATOMS, 3] of the lowest energy, and the energy model.
+    Raises:
+        PredictionError: after `config.attempts` none is; the message says what was wrong with the last.
     """
     model = energy_model(sequence, partner_L, torsions, config)
-    generator = torch.Generator().manual_seed(config.seed)
+    faults = ""
+    for attempt in range(config.attempts):
+        xyz_LA3 = _attempt(sequence, loops, torsions, model, config, config.seed + attempt)
+        faults = geometry_report(whole_structure(torsions.id, sequence, xyz_LA3)).faults
+        if not faults:
+            return xyz_LA3
+        log.info("%s: attempt %d of %d has %s", torsions.id, attempt + 1, config.attempts, faults)
+    raise PredictionError(
+        f"{torsions.id}: stage C found no whole chain in {config.attempts} attempts; the last has {faults}. "
+        "Try another stage_c.seed, more stage_c.attempts, or another secondary structure."
+    )
+
+
+def _attempt(
+    sequence: str, loops: LoopDecomposition, torsions: Torsions, model: EnergyModel, config: StageCConfig, seed: int
+) -> np.ndarray:
+    """Grow `config.starts` traces, close and compare them, and refine the best."""
+    generator = torch.Generator().manual_seed(seed)
     chain = draw(torsions, config.starts, config.spread, generator)
     rotation, origin = grow(sequence, loops, step_frames(model.shape, chain))
     pose = Pose(rotation_SL33=rotation, origin_SL3=origin, torsion_SL4=chain.own_SL4)
     bodies = stem_bodies(len(sequence), loops)
     pose = relax(model, pose, bodies, [(OPEN, config.steps_open), (CLOSING, config.steps_closing)])
-    best = lowest(model, pose, CLOSING, config.kept)
-    alone = each_alone(len(sequence))
+    pose = pose.sample(lowest(model, pose, CLOSING, config.kept))
     schedule = [(CLOSING, config.steps_closing), (CLOSED, config.steps_closed), (POLISH, config.steps_polish)]
-    pose = relax(model, pose.sample(best), alone, schedule)
+    pose = relax(model, pose, each_alone(len(sequence)), schedule)
     pose = pose.sample(lowest(model, pose, CLOSED, 1))
-    return pose.atoms(model.shape)[0], model
+    return pose.atoms(model.shape)[0].numpy()
 
 
 def lowest(model: EnergyModel, pose: Pose, weights: Weights, count: int) -> Tensor:

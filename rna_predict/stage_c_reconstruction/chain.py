@@ -6,11 +6,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rna_predict.chemistry.residues import C3, C4, C5, O3, O5, P
+from rna_predict.chemistry.residues import C3, C4, C5, O3, O5
+from rna_predict.chemistry.torsions import A_FORM_DEGREES
 from rna_predict.contracts import TORSION_FIELDS, Torsions
 from rna_predict.contracts.loops import LoopDecomposition, Stem
 from rna_predict.energy.links import O3_P
-from rna_predict.geometry.helix import Frame, compose, invert, relative, stem_frames
+from rna_predict.geometry.frames import Frame, frame_from_atoms
+from rna_predict.geometry.helix import at, relative, stem_frames
 from rna_predict.geometry.nucleotide import (
     ANGLE_C4_C5_O5,
     ANGLE_C5_O5_P,
@@ -22,9 +24,6 @@ from rna_predict.geometry.nucleotide import (
 )
 
 _COLUMN = {name: index for index, name in enumerate(TORSION_FIELDS)}
-
-A_FORM = {"alpha": 295.0, "beta": 174.0, "gamma": 54.0, "delta": 79.0, "epsilon": 212.0, "zeta": 289.0, "chi": 199.0}
-"""Degrees; stands in where stage B's mask says that nothing is known (chain ends), with concentration 0."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +43,7 @@ def complete_angles(torsions: Torsions) -> tuple[Tensor, Tensor]:
     """Angles [L, 7] with A-form where masked out, and concentrations [L, 7] with 0 there."""
     angle = torch.from_numpy(torsions.angle_L7.copy())
     mask = torch.from_numpy(torsions.mask_L7.copy())
-    default = torch.tensor([math.remainder(math.radians(A_FORM[name]), 2 * math.pi) for name in TORSION_FIELDS])
+    default = torch.tensor([math.remainder(math.radians(A_FORM_DEGREES[name]), 2 * math.pi) for name in TORSION_FIELDS])
     concentration = torch.from_numpy(torsions.concentration_L7.copy())
     return torch.where(mask, angle, default), torch.where(mask, concentration, torch.zeros(()))
 
@@ -77,7 +76,7 @@ def step_frames(shape: NucleotideShape, chain: ChainTorsions) -> Frame:
     samples, length = chain.own_SL4.shape[:2]
     like = chain.own_SL4
     identity = torch.eye(3).to(like).expand(samples, length, 3, 3)
-    local = place_atoms(shape, (identity, torch.zeros(samples, length, 3).to(like)), chain.own_SL4)
+    local = place_atoms(shape, Frame(identity, torch.zeros(samples, length, 3).to(like)), chain.own_SL4)
     here, there = local[:, :-1], local[:, 1:]
     epsilon, zeta = chain.link_SL2[:, :-1].unbind(-1)
     chi_gamma_beta_alpha = chain.own_SL4[:, 1:].unbind(-1)
@@ -85,17 +84,9 @@ def step_frames(shape: NucleotideShape, chain: ChainTorsions) -> Frame:
     o5 = place(here[:, :, C3], here[:, :, O3], phosphorus, (LENGTH_O5_P, 104.0), zeta)
     c5 = place(here[:, :, O3], phosphorus, o5, (LENGTH_C5_O5, ANGLE_C5_O5_P), chi_gamma_beta_alpha[3])
     c4 = place(phosphorus, o5, c5, (1.510, ANGLE_C4_C5_O5), chi_gamma_beta_alpha[2])
-    grown = three_point_frame(o5, c5, c4)
-    own = three_point_frame(there[:, :, O5], there[:, :, C5], there[:, :, C4])
-    return compose(grown, invert(own))
-
-
-def three_point_frame(a: Tensor, b: Tensor, c: Tensor) -> Frame:
-    """Frame with its origin at b, x towards c, y in the plane of a."""
-    x = torch.nn.functional.normalize(c - b, dim=-1)
-    y = a - b
-    y = torch.nn.functional.normalize(y - (y * x).sum(-1, keepdim=True) * x, dim=-1)
-    return torch.stack([x, y, torch.linalg.cross(x, y)], dim=-1), b
+    grown = frame_from_atoms(o5, c5, c4)
+    own = frame_from_atoms(there[:, :, O5], there[:, :, C5], there[:, :, C4])
+    return grown.compose(own.invert())
 
 
 def grow(sequence: str, loops: LoopDecomposition, steps: Frame) -> Frame:
@@ -118,24 +109,24 @@ def grow(sequence: str, loops: LoopDecomposition, steps: Frame) -> Frame:
         if placed[i]:
             continue
         if i == 0:
-            frame: Frame = (torch.eye(3).to(rotation).expand(samples, 3, 3), origin[:, 0])
+            frame = Frame(torch.eye(3).to(rotation).expand(samples, 3, 3), origin[:, 0])
         else:
-            frame = compose((rotation[:, i - 1], origin[:, i - 1]), (steps[0][:, i - 1], steps[1][:, i - 1]))
+            step = Frame(steps.rotation[:, i - 1], steps.origin[:, i - 1])
+            frame = Frame(rotation[:, i - 1], origin[:, i - 1]).compose(step)
         residues, frames = _block(sequence, starts.get(i), i)
         for residue, inner in zip(residues, frames, strict=True):
-            laid = compose(frame, (inner[0].to(rotation), inner[1].to(origin)))
+            laid = frame.compose(Frame(inner.rotation.to(rotation), inner.origin.to(origin)))
             rotation[:, residue], origin[:, residue] = laid
             placed[residue] = True
-    return rotation, origin
+    return Frame(rotation, origin)
 
 
 def _block(sequence: str, stem: Stem | None, residue: int) -> tuple[list[int], list[Frame]]:
     """Residues laid down together, with their frames as seen from the first one."""
     if stem is None:
-        return [residue], [(torch.eye(3, dtype=torch.float64), torch.zeros(3, dtype=torch.float64))]
+        return [residue], [Frame(torch.eye(3, dtype=torch.float64), torch.zeros(3, dtype=torch.float64))]
     five = list(range(stem.i, stem.i + stem.length))
     three = [stem.j - k for k in range(stem.length)]
     first, second = stem_frames("".join(sequence[k] for k in five), "".join(sequence[k] for k in three))
-    root = (first[0][0], first[1][0])
-    frames = [relative(root, (strand[0][k], strand[1][k])) for strand in (first, second) for k in range(stem.length)]
+    frames = [relative(at(first, 0), at(strand, k)) for strand in (first, second) for k in range(stem.length)]
     return five + three, frames

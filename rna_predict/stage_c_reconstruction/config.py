@@ -25,20 +25,31 @@ class StageCConfig:
     """Iterations with passable atoms."""
     steps_closing: int = 100
     """Iterations while links close, before and after the choice among the starts."""
-    steps_closed: int = 200
+    steps_closed: int = 300
     """Iterations with hard atoms and ideal links."""
     steps_polish: int = 150
     """Iterations that remove what is left of open links and overlaps."""
     seed: int = 0
     """Seed of the starts' noise."""
+    attempts: int = 5
+    """How often to begin anew, with the next seed, when a model has a break, a pierced ring or an inverted sugar."""
 
     def __post_init__(self) -> None:
         """Raise ConfigError for an unknown method or a number out of range."""
         if self.method not in ("assembly", "nerf"):
             raise ConfigError(f"stage_c.method: {self.method!r} is not assembly or nerf")
-        for name in ("starts", "kept"):
+        for name in ("starts", "kept", "attempts"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"stage_c.{name}: {getattr(self, name)} must be at least 1")
-        for name in ("spread", "stem_weight", "loop_weight", "steps_open", "steps_closing", "steps_closed", "steps_polish", "seed"):
+        for name in (
+            "spread",
+            "stem_weight",
+            "loop_weight",
+            "steps_open",
+            "steps_closing",
+            "steps_closed",
+            "steps_polish",
+            "seed",
+        ):
             if getattr(self, name) < 0:
                 raise ConfigError(f"stage_c.{name}: {getattr(self, name)} must not be negative")

@@ -5,9 +5,17 @@ import dataclasses
 import numpy as np
 
 from rna_predict import __version__
-from rna_predict.contracts import BUILD_METHODS, Adjacency, Coordinates, Provenance, RnaSequence, Torsions, digest_of
+from rna_predict.contracts import (
+    BUILD_METHODS,
+    Adjacency,
+    Coordinates,
+    Provenance,
+    RnaSequence,
+    Torsions,
+    digest_of,
+    require_same_rna,
+)
 from rna_predict.contracts.loops import LoopDecomposition, decompose
-from rna_predict.errors import ContractError
 from rna_predict.stage_c_reconstruction.config import StageCConfig
 
 _METHOD_OF_STATE = {
@@ -22,18 +30,14 @@ _METHOD_OF_STATE = {
 }
 
 
-def reconstruct(
-    sequence: RnaSequence, adjacency: Adjacency, torsions: Torsions, config: StageCConfig
-) -> Coordinates:
+def reconstruct(sequence: RnaSequence, adjacency: Adjacency, torsions: Torsions, config: StageCConfig) -> Coordinates:
     """Rebuild the coordinates of one RNA.
 
     Raises:
         ContractError: an input was made for another RNA.
         PredictionError: no whole chain came out (`assembly`), or the torsions cannot be used (`nerf`).
     """
-    for record in (adjacency, torsions):
-        if (record.id, record.sequence) != (sequence.id, sequence.sequence):
-            raise ContractError(f"{sequence.id}: {record.SCHEMA} is of {record.id}, another RNA. Run {record.STAGE} again.")
+    require_same_rna(sequence, adjacency, torsions)
     if config.method == "nerf":
         from rna_predict.stage_c_reconstruction.nerf import rebuild
 
@@ -43,7 +47,7 @@ def reconstruct(
         from rna_predict.stage_c_reconstruction.assembly import assemble
 
         loops = decompose(adjacency.partner_L)
-        xyz_LA3 = assemble(sequence, adjacency.partner_L, loops, torsions, config)
+        xyz_LA3 = assemble(sequence.sequence, adjacency.partner_L, loops, torsions, config)
         built_L = how_built(loops)
     return Coordinates(
         id=sequence.id,

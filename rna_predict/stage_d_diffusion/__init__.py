@@ -1,0 +1,1 @@
+"""Stage D: an ensemble of ranked models from a sampler over coordinates."""

@@ -1,0 +1,139 @@
+"""Confidence without a learned head: formulas over the ensemble, stage A's certainty and stage B's distogram.
+
+Marked `heuristic` in every output. Nothing here has seen a native of the RNA; `rna-predict bench baseline` prints how
+well it tracks the true lDDT.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rna_predict.chemistry.residues import C1, C4, MAX_ATOMS, P
+from rna_predict.contracts import DISTOGRAM_EDGES, Adjacency, Embeddings
+from rna_predict.evaluation.tm_score import d0_rna
+
+_TRACE = (P, C4, C1)
+"""Atoms that stand for a residue when models are compared."""
+
+_BASE, _STEM, _AGREEMENT = 0.25, 0.30, 0.30
+"""pLDDT / 100 = base + stem · certainty in stems + agreement · consensus among models. Rounded to 0.05 from the mean
+true lDDT of stem and loop residues of the validation targets."""
+
+_THRESHOLDS = (0.5, 1.0, 2.0, 4.0)
+_RADIUS = 15.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confidence:
+    """Confidence of one model: pLDDT 0-100 of each atom, PAE and PDE in Å, pTM 0-1."""
+
+    plddt_LA: np.ndarray
+    pae_LL: np.ndarray
+    pde_LL: np.ndarray
+    ptm: float
+
+
+def pair_certainty(adjacency: Adjacency) -> np.ndarray:
+    """Probability that stage A gives to what it chose for each residue, [L]: its pair, or staying unpaired."""
+    paired = adjacency.partner_L >= 0
+    row = np.arange(adjacency.length)
+    chosen = adjacency.probability_LL[row, np.where(paired, adjacency.partner_L, row)]
+    return np.where(paired, chosen, 1 - adjacency.probability_LL.sum(axis=1)).clip(0, 1)
+
+
+def consensus(xyz_SLA3: np.ndarray) -> np.ndarray:
+    """Mean lDDT of each residue against the other models, [S, L]; 0.5 where there is no other model."""
+    models, length = xyz_SLA3.shape[:2]
+    if models == 1:
+        return np.full((1, length), 0.5)
+    trace = xyz_SLA3[:, :, list(_TRACE)].reshape(models, -1, 3).astype(np.float32)
+    gaps = np.stack([_distances(model) for model in trace])
+    owner = np.repeat(np.arange(length), len(_TRACE))
+    apart = owner[:, None] != owner
+    score = np.zeros((models, length))
+    for reference in range(models):
+        near = (gaps[reference] < _RADIUS) & apart
+        count = np.bincount(owner, near.sum(1), length).clip(min=1)
+        for model in (m for m in range(models) if m != reference):
+            off = np.abs(gaps[model] - gaps[reference])
+            kept = sum(((off < limit) & near).sum(1) for limit in _THRESHOLDS) / len(_THRESHOLDS)
+            score[model] += np.bincount(owner, kept, length) / count / (models - 1)
+    return score
+
+
+def heuristic_confidence(xyz_SLA3: np.ndarray, adjacency: Adjacency, embeddings: Embeddings) -> list[Confidence]:
+    """Confidence of every model of an ensemble."""
+    certainty = pair_certainty(adjacency)
+    stem = np.where(adjacency.partner_L >= 0, certainty, 0.5 * certainty)
+    agreement = consensus(xyz_SLA3)
+    found = []
+    for index in range(len(xyz_SLA3)):
+        plddt = 100 * (_BASE + _STEM * stem + _AGREEMENT * agreement[index])
+        pde = expected_distance_error(xyz_SLA3[index, :, C1], embeddings)
+        pae = aligned_error(xyz_SLA3, index) if len(xyz_SLA3) > 1 else pde
+        found.append(
+            Confidence(
+                plddt_LA=np.repeat(plddt[:, None], MAX_ATOMS, axis=1).clip(0, 100).astype(np.float32),
+                pae_LL=pae.astype(np.float32),
+                pde_LL=pde.astype(np.float32),
+                ptm=predicted_tm(pae),
+            )
+        )
+    return found
+
+
+def expected_distance_error(c1_L3: np.ndarray, embeddings: Embeddings) -> np.ndarray:
+    """Mean |d - d'| in Å of the model's C1' distances d over stage B's distogram of d', [L, L].
+
+    The open last bin counts as its lower edge, or as the model's own distance where that is larger.
+    """
+    edges = np.array(DISTOGRAM_EDGES, dtype=np.float32)
+    width = edges[1] - edges[0]
+    centres = np.append(edges - width / 2, edges[-1])
+    distance = _distances(c1_L3.astype(np.float32))
+    error = np.zeros_like(distance)
+    for row in range(len(distance)):
+        logits = embeddings.distogram_LL64[row]
+        weight = np.exp(logits - logits.max(axis=1, keepdims=True))
+        weight /= weight.sum(axis=1, keepdims=True)
+        off = np.abs(distance[row][:, None] - centres)
+        off[:, -1] = np.maximum(edges[-1] - distance[row], 0)
+        error[row] = (weight * off).sum(axis=1)
+    np.fill_diagonal(error, 0)
+    return (error + error.T) / 2
+
+
+def aligned_error(xyz_SLA3: np.ndarray, index: int) -> np.ndarray:
+    """Mean distance in Å between C1' of residue j in this model and in the others, after frames of residue i meet."""
+    frames = [_sugar_frames(xyz) for xyz in xyz_SLA3]
+    others = [m for m in range(len(xyz_SLA3)) if m != index]
+    own = _seen_from(*frames[index], xyz_SLA3[index, :, C1])
+    total = np.zeros(own.shape[:2])
+    for other in others:
+        total += np.linalg.norm(own - _seen_from(*frames[other], xyz_SLA3[other, :, C1]), axis=-1)
+    return total / len(others)
+
+
+def predicted_tm(pae_LL: np.ndarray) -> float:
+    """pTM by AF3's formula with RNA's d0: the best row's mean of 1 / (1 + (error / d0)²)."""
+    return float((1 / (1 + (pae_LL / d0_rna(len(pae_LL))) ** 2)).mean(axis=1).max())
+
+
+def _distances(points: np.ndarray) -> np.ndarray:
+    return np.linalg.norm(points[:, None] - points, axis=-1)
+
+
+def _sugar_frames(xyz_LA3: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Axes [L, 3, 3] (rows) and origins [L, 3] of P, C4', C1'."""
+    p, c4, c1 = (xyz_LA3[:, slot] for slot in _TRACE)
+    first = c1 - c4
+    first = first / np.linalg.norm(first, axis=1, keepdims=True)
+    second = p - c4
+    second = second - (second * first).sum(1, keepdims=True) * first
+    second = second / np.linalg.norm(second, axis=1, keepdims=True)
+    return np.stack([first, second, np.cross(first, second)], axis=1), c4
+
+
+def _seen_from(axes: np.ndarray, origin: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Points in every frame, [L, L, 3]."""
+    return np.einsum("lcx,ljx->ljc", axes, points[None] - origin[:, None])
