@@ -118,12 +118,13 @@ def gpu_of(stage):
     return config[stage].get("gpu", 0)
 
 
-# Peak memory in MB as base + per_pair * length², from runs of the baseline at 12 to 400 nt; doubled on a retry.
+# Memory in MB as base + per_pair * length², about twice what the baseline took at 76 nt (80 to 320) and at 400 nt
+# (90, 210, 370, 450 for A to D).
 MEMORY_MB = {
-    "stage_a": (700, 0.0004),
-    "stage_b": (1200, 0.0020),
-    "stage_c": (1500, 0.0040),
-    "stage_d": (1800, 0.0080),
+    "stage_a": (500, 0.0002),
+    "stage_b": (500, 0.0015),
+    "stage_c": (800, 0.0010),
+    "stage_d": (900, 0.0016),
 }
 
 
