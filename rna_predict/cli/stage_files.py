@@ -3,9 +3,28 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from rna_predict.contracts import Adjacency, Coordinates, Embeddings, RnaSequence, Torsions, require_same_input
+from rna_predict.contracts import (
+    Adjacency,
+    Coordinates,
+    Embeddings,
+    Ensemble,
+    Provenance,
+    Record,
+    RnaSequence,
+    Torsions,
+    require_same_input,
+)
 from rna_predict.errors import ContractError
 from rna_predict.formats.fasta import read_one
+from rna_predict.formats.models import read_ensemble
+
+RECORDS: dict[str, type[Record]] = {
+    "a_adjacency": Adjacency,
+    "b_torsions": Torsions,
+    "b_embeddings": Embeddings,
+    "c_coordinates": Coordinates,
+}
+"""Record type of each file `<name>.safetensors`; the names are also the keys of `Provenance.inputs`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +66,29 @@ class StageFiles:
         return embeddings
 
     def coordinates(self, sequence: RnaSequence, adjacency: Adjacency) -> Coordinates:
-        """Stage C's model, made from this very adjacency."""
-        coordinates = Coordinates.load(self.path("c_coordinates.safetensors"), sequence)
+        """Stage C's model, made from this very adjacency and from the torsions that lie beside it."""
+        path = self.path("c_coordinates.safetensors")
+        coordinates = Coordinates.load(path, sequence)
         require_same_input(coordinates, "a_adjacency", adjacency)
+        self._require_fresh(path, coordinates.provenance, "stage_c", ("b_torsions",))
         return coordinates
+
+    def ensemble(self, sequence: RnaSequence) -> Ensemble:
+        """Stage D's models, made from the files of stages A, B and C that lie beside them."""
+        path = self.path("d_confidence.json")
+        ensemble = read_ensemble(self.path("d_models.cif"), path, sequence)
+        self._require_fresh(path, ensemble.provenance, "stage_d", ("a_adjacency", "b_embeddings", "c_coordinates"))
+        return ensemble
+
+    def _require_fresh(self, path: Path, provenance: Provenance, stage: str, names: tuple[str, ...]) -> None:
+        """Refuse what was made from other files than those on disk; a file that is gone says nothing.
+
+        Raises:
+            ContractError: naming the stage to run again.
+        """
+        for name in names:
+            upstream = self.path(f"{name}.safetensors")
+            if upstream.is_file() and RECORDS[name].stated_digest(upstream) != provenance.inputs.get(name):
+                raise ContractError(
+                    f"{path}: is stale: it was made from another {name} than the one on disk. Run {stage} again."
+                )

@@ -136,8 +136,7 @@ def export(
 
     def work(name: str) -> None:
         files = StageFiles(root, name)
-        models = (files.path("d_models.cif"), files.path("d_confidence.json"))
-        export_best(*models, out / f"{name}.pdb", out / f"{name}.cif", files.sequence())
+        export_best(files.ensemble(files.sequence()), out / f"{name}.pdb", out / f"{name}.cif")
 
     raise typer.Exit(exit_code(run_batch(ids, work, status, "exported")))
 

@@ -36,7 +36,10 @@ class Coordinates(Record):
         self.expect_shape("built_L", (self.length,))
         if self.built_L.max() >= len(BUILD_METHODS):
             raise ContractError(f"built_L of {self.id}: unknown build code {self.built_L.max()}")
-        check_atoms_apart(self.id, self.xyz_LA3, full_mask(self.sequence))
+        mask_LA = full_mask(self.sequence)
+        if self.xyz_LA3[~mask_LA].any():
+            raise ContractError(f"xyz_LA3 of {self.id}: a slot that its residue does not have is not zero")
+        check_atoms_apart(self.id, self.xyz_LA3, mask_LA)
 
     def structure(self) -> Structure:
         """The same atoms as a Structure, residues numbered from 1."""

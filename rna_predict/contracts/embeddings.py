@@ -6,6 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from rna_predict.contracts.record import Record, array
+from rna_predict.errors import ContractError
 
 DISTOGRAM_EDGES = tuple(2.0 + 0.3125 * k for k in range(1, 64))
 """Upper edges in Å of the first 63 of 64 distance bins, 2.3125 … 21.6875 (AF3: 64 bins between 2 and 22 Å)."""
@@ -31,9 +32,12 @@ class Embeddings(Record):
     channels: list[str]
 
     def __post_init__(self) -> None:
-        """Raise ContractError when a shape is off."""
+        """Raise ContractError when a shape is off or the channels' names are not as many as the channels."""
         Record.__post_init__(self)
         length = self.length
         self.expect_shape("single_LS", (length, -1))
         self.expect_shape("pair_LLZ", (length, length, -1))
         self.expect_shape("distogram_LL64", (length, length, len(DISTOGRAM_EDGES) + 1))
+        if self.channels and len(self.channels) != self.pair_LLZ.shape[2]:
+            found = f"{len(self.channels)} names for {self.pair_LLZ.shape[2]} channels"
+            raise ContractError(f"channels of {self.id}: {found} of pair_LLZ")

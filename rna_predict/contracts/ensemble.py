@@ -6,7 +6,7 @@ import numpy as np
 
 from rna_predict.chemistry.residues import MAX_ATOMS
 from rna_predict.contracts.coordinates import check_atoms_apart
-from rna_predict.contracts.record import Provenance
+from rna_predict.contracts.record import Provenance, read_only
 from rna_predict.contracts.sequence import RnaSequence
 from rna_predict.contracts.structure import Structure, full_mask, whole_structure
 from rna_predict.errors import ContractError
@@ -14,7 +14,7 @@ from rna_predict.errors import ContractError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """One model of an ensemble.
+    """One model of an ensemble. Arrays that somebody can still write to are copied, as in `Record`.
 
     Attributes:
         xyz_LA3: float32 [L, MAX_ATOMS, 3], Å.
@@ -35,6 +35,17 @@ class Model:
     ranking_score: float
     seed: int
     terms: dict[str, float]
+
+    def __post_init__(self) -> None:
+        """Raise ContractError when an array is not float32 or holds NaN or infinity; `Ensemble` checks the rest."""
+        for name in ("xyz_LA3", "plddt_LA", "pae_LL", "pde_LL"):
+            value = getattr(self, name)
+            if not isinstance(value, np.ndarray) or value.dtype != np.float32:
+                found = getattr(value, "dtype", type(value).__name__)
+                raise ContractError(f"{name} of a model: expected a float32 array, found {found}")
+            if not np.isfinite(value).all():
+                raise ContractError(f"{name} of a model: holds NaN or infinity")
+            object.__setattr__(self, name, read_only(value))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,8 +85,8 @@ class Ensemble:
         }
         for name, shape in shapes.items():
             value = getattr(model, name)
-            if value.shape != shape or not np.isfinite(value).all():
-                raise ContractError(f"{name} of {self.id}: expected finite {shape}, found {value.shape}")
+            if value.shape != shape:
+                raise ContractError(f"{name} of {self.id}: expected shape {shape}, found {value.shape}")
         if model.plddt_LA.min() < 0 or model.plddt_LA.max() > 100:
             raise ContractError(f"plddt_LA of {self.id}: outside 0-100")
         if not (0 <= model.ptm <= 1 and np.isfinite(model.ranking_score)):

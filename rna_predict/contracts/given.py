@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rna_predict.contracts.adjacency import MIN_LOOP
+from rna_predict.contracts.record import read_only
 from rna_predict.errors import ContractError
 
 SUM_TOLERANCE = 1e-3
@@ -47,7 +48,7 @@ class GivenStructure:
             if value.dtype != np.dtype(dtype) or value.shape != (self.length,) * axes:
                 found = f"{value.dtype} {value.shape}"
                 raise ContractError(f"{self.source}: {name} of {self.id} is {found}, length is {self.length}")
-            value.flags.writeable = False
+            object.__setattr__(self, name, read_only(value))
         if self.partner_L is not None:
             self._check_pairs(self.partner_L)
         if self.probability_LL is not None:

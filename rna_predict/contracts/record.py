@@ -1,4 +1,4 @@
-"""The base of every tensor file: a safetensors file whose header names schema, sequence, provenance and digest."""
+"""The base of every tensor file: a safetensors file whose header names schema, sequence, provenance and digests."""
 
 import dataclasses
 import hashlib
@@ -20,6 +20,9 @@ from rna_predict.errors import ContractError
 
 RecordT = TypeVar("RecordT", bound="Record")
 
+STORED_DTYPES = {"float32": "F32", "int32": "I32", "uint8": "U8", "bool": "BOOL"}
+"""Name in a safetensors header of each dtype that a record may use."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
@@ -38,7 +41,11 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """A sequence and arrays indexed by its residues. Subclasses add array fields with `array(dtype)`."""
+    """A sequence and arrays indexed by its residues. Subclasses add array fields with `array(dtype)`.
+
+    Arrays that somebody can still write to are copied, so that a record never changes and never freezes an array of
+    the caller's. Hand over a large fresh array with `flags.writeable = False`, and it is taken as it is.
+    """
 
     SCHEMA: ClassVar[str] = ""
     VERSION: ClassVar[int] = 1
@@ -62,7 +69,7 @@ class Record:
                 raise ContractError(f"{self.SCHEMA}.{name} of {self.id}: expected a {dtype} array, found {found}")
             if value.dtype.kind == "f" and not np.isfinite(value).all():
                 raise ContractError(f"{self.SCHEMA}.{name} of {self.id}: holds NaN or infinity")
-            value.flags.writeable = False
+            object.__setattr__(self, name, read_only(value))
 
     @property
     def length(self) -> int:
@@ -97,6 +104,7 @@ class Record:
             "meta": {f.name: getattr(self, f.name) for f in meta_fields(type(self))},
             "digest": self.digest(),
         }
+        header["seal"] = digest_of(header)
         # one key: safetensors writes several in a random order, and equal records should be equal files
         metadata = {"record": json.dumps(header, sort_keys=True)}
         arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in array_fields(type(self))}
@@ -115,38 +123,95 @@ class Record:
             ContractError: missing, truncated, foreign schema or version, digest mismatch, other sequence;
                 the message names the stage to run again.
         """
-        again = f"Run {cls.STAGE} again."
-        if not path.is_file():
-            raise ContractError(f"{path}: no such file. {again}")
-        try:
-            with safe_open(path, framework="numpy") as file:
-                header = json.loads((file.metadata() or {}).get("record", "{}"))
-                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (SafetensorError, OSError, ValueError) as error:
-            raise ContractError(f"{path}: not a readable {cls.SCHEMA} file ({error}). {again}") from error
-        found = (header.get("schema"), header.get("version"))
-        if found != (cls.SCHEMA, cls.VERSION):
-            expected = f"{cls.SCHEMA} version {cls.VERSION}"
-            raise ContractError(f"{path}: expected schema {expected}, found {found[0]} version {found[1]}. {again}")
+        header, arrays = cls._read(path, with_arrays=True)
         record = cls._from_parts(path, header, arrays)
-        if record.digest() != header.get("digest"):
-            raise ContractError(f"{path}: the content does not match its digest; the file is damaged. {again}")
+        if record.digest() != header["digest"]:
+            raise ContractError(f"{path}: the content does not match its digest; the file is damaged. {cls._again()}")
         if sequence is not None and (record.id, record.sequence) != (sequence.id, sequence.sequence):
-            raise ContractError(f"{path}: made for {record.id} ({record.length} nt) with another sequence. {again}")
+            raise ContractError(
+                f"{path}: made for {record.id} ({record.length} nt) with another sequence. {cls._again()}"
+            )
         return record
 
     @classmethod
-    def _from_parts(cls: type[RecordT], path: Path, header: dict[str, Any], arrays: dict[str, np.ndarray]) -> RecordT:
-        expected = set(array_fields(cls))
-        if set(arrays) != expected:
+    def stated_digest(cls, path: Path) -> str:
+        """The digest that a file's header states, without reading its arrays.
+
+        Raises:
+            ContractError: missing, damaged header, foreign schema or version; names the stage to run again.
+        """
+        return cls._read(path, with_arrays=False)[0]["digest"]
+
+    @classmethod
+    def _again(cls) -> str:
+        return f"Run {cls.STAGE} again."
+
+    @classmethod
+    def _read(cls, path: Path, with_arrays: bool) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """The checked header and, where asked for, the arrays; nothing large is read of a foreign file."""
+        if not path.is_file():
+            raise ContractError(f"{path}: no such file. {cls._again()}")
+        try:
+            with safe_open(path, framework="numpy") as file:
+                header = json.loads((file.metadata() or {}).get("record", "{}"))
+                cls._check_header(path, header)
+                names = sorted(file.keys())
+                found = {name: file.get_slice(name).get_dtype() for name in names}
+                cls._check_arrays(path, found)
+                return header, {name: file.get_tensor(name) for name in names if with_arrays}
+        except (SafetensorError, OSError, ValueError, RecursionError) as error:
+            raise ContractError(f"{path}: not a readable {cls.SCHEMA} file ({error}). {cls._again()}") from error
+
+    @classmethod
+    def _check_header(cls, path: Path, header: Any) -> None:
+        found = (header.get("schema"), header.get("version")) if isinstance(header, dict) else (None, None)
+        if found != (cls.SCHEMA, cls.VERSION):
+            expected = f"{cls.SCHEMA} version {cls.VERSION}"
             raise ContractError(
-                f"{path}: expected arrays {sorted(expected)}, found {sorted(arrays)}. Run {cls.STAGE} again."
+                f"{path}: expected schema {expected}, found {found[0]} version {found[1]}. {cls._again()}"
             )
+        stated = header.pop("seal", None)
+        if stated != digest_of(header) or not isinstance(header.get("digest"), str):
+            raise ContractError(f"{path}: the header does not match its seal; the file is damaged. {cls._again()}")
+
+    @classmethod
+    def _check_arrays(cls, path: Path, found: dict[str, str]) -> None:
+        expected = {name: STORED_DTYPES[dtype] for name, dtype in sorted(array_fields(cls).items())}
+        if found != expected:
+            raise ContractError(f"{path}: expected arrays {expected}, found {found}. {cls._again()}")
+
+    @classmethod
+    def _from_parts(cls: type[RecordT], path: Path, header: dict[str, Any], arrays: dict[str, np.ndarray]) -> RecordT:
+        for value in arrays.values():
+            _freeze(value)
         try:
             provenance = Provenance(**header["provenance"])
             return cls(id=header["id"], sequence=header["sequence"], provenance=provenance, **header["meta"], **arrays)
         except (KeyError, TypeError, ValueError, ContractError) as error:
-            raise ContractError(f"{path}: {error}. Run {cls.STAGE} again.") from error
+            raise ContractError(f"{path}: {error}. {cls._again()}") from error
+
+
+def read_only(value: np.ndarray) -> np.ndarray:
+    """`value` itself where nobody can write to it, else a copy that nobody can write to."""
+    if not any(owner.flags.writeable for owner in _owners(value)):
+        return value
+    copy = np.array(value, order="C")
+    copy.flags.writeable = False
+    return copy
+
+
+def _owners(value: np.ndarray) -> Iterator[np.ndarray]:
+    """The array and those that it is a view of: its memory can be written through each of them."""
+    owner: Any = value
+    while isinstance(owner, np.ndarray):
+        yield owner
+        owner = owner.base
+
+
+def _freeze(value: np.ndarray) -> None:
+    """Make a fresh array, and what it is a view of, read-only without a copy."""
+    for owner in _owners(value):
+        owner.flags.writeable = False
 
 
 def array(dtype: str) -> Any:

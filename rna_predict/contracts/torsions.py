@@ -46,6 +46,8 @@ class Torsions(Record):
         for name in ("angle_L7", "pucker_phase_L"):
             if np.abs(getattr(self, name)).max() > np.float32(np.pi):
                 raise ContractError(f"{name} of {self.id}: angles must lie in (-π, π]")
+        if self.angle_L7[~self.mask_L7].any():
+            raise ContractError(f"angle_L7 of {self.id}: a torsion that is masked out is not zero")
         if self.concentration_L7.min() < 0 or self.pucker_concentration_L.min() < 0:
             raise ContractError(f"torsions of {self.id}: a concentration is negative")
         if self.pucker_amplitude_L.min() <= 0:

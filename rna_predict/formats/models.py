@@ -105,26 +105,11 @@ def write_best_pdb(ensemble: Ensemble, path: Path) -> None:
     write_pdb(ensemble.structure(0), path, best.plddt_LA, remarks=remarks)
 
 
-def export_best(
-    models_cif: Path, confidence_json: Path, pdb_out: Path, cif_out: Path, sequence: RnaSequence | None = None
-) -> Ensemble:
-    """Write the best model of stage D's files as PDB and mmCIF; the two agree atom for atom.
-
-    Args:
-        models_cif: `d_models.cif`.
-        confidence_json: `d_confidence.json` that belongs to it.
-        pdb_out: replaced if it exists.
-        cif_out: replaced if it exists.
-        sequence: where given, the ensemble must be of this id and sequence.
-
-    Returns:
-        The ensemble that was read, for a report of its figures.
+def export_best(ensemble: Ensemble, pdb_out: Path, cif_out: Path) -> None:
+    """Write the best model as PDB and mmCIF, replacing what is there; the two agree atom for atom.
 
     Raises:
-        ContractError: as `read_ensemble`; then nothing is written.
         InputError: the model does not fit PDB's columns; then nothing is written.
     """
-    ensemble = read_ensemble(models_cif, confidence_json, sequence)
     write_best_pdb(ensemble, pdb_out)
     write_best_cif(ensemble, cif_out)
-    return ensemble

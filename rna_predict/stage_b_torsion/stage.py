@@ -86,4 +86,6 @@ def _torsions(sequence: RnaSequence, graph: PairGraph, table: PriorTable, proven
 def distogram(graph: PairGraph, table: PriorTable) -> np.ndarray:
     """float32 [L, L, 64], log-probabilities of the C1'-C1' distance, symmetric."""
     row_LL = table.distance_row_C[pair_codes(graph)]
-    return table.log_probability_N64.astype(np.float32)[row_LL]
+    logits_LL64 = table.log_probability_N64.astype(np.float32)[row_LL]
+    logits_LL64.flags.writeable = False  # the largest array of all: a record takes it without a copy
+    return logits_LL64

@@ -1,5 +1,6 @@
 """The subcommands of the workflow, the batch that they share, and what goes to which stream."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -10,7 +11,7 @@ import pytest
 
 from rna_predict.cli import bench
 from rna_predict.cli.batch import exit_code, run_batch
-from rna_predict.contracts import Adjacency, RnaSequence
+from rna_predict.contracts import Adjacency, Coordinates, Embeddings, RnaSequence, Torsions
 from rna_predict.errors import PredictionError
 from rna_predict.formats.models import write_ensemble
 
@@ -87,6 +88,36 @@ def test_export_writes_the_best_model_and_refuses_another_sequence(run, tmp_path
     result = run("export", "--root", tmp_path, "--out", out, "h")
     assert result.code == 1
     assert "stage_d" in result.err
+
+
+def test_stage_d_and_export_refuse_what_was_made_from_other_files_than_those_beside_it(run, tmp_path, lattice_ensemble):
+    run("prepare", "--root", tmp_path, f"h={HAIRPIN}")
+    folder, out = tmp_path / "h", tmp_path / "preds"
+    for stage in ("stage-a", "stage-b", "stage-c"):
+        assert run(stage, "--root", tmp_path, "h").code == 0
+    types_of = {"a_adjacency": Adjacency, "b_embeddings": Embeddings, "c_coordinates": Coordinates}
+    inputs = {name: cls.load(folder / f"{name}.safetensors").digest() for name, cls in types_of.items()}
+    lattice = lattice_ensemble(RnaSequence(id="h", sequence=HAIRPIN))
+
+    def export(digests):
+        provenance = dataclasses.replace(lattice.provenance, inputs=digests)
+        ensemble = dataclasses.replace(lattice, provenance=provenance)
+        write_ensemble(ensemble, folder / "d_models.cif", folder / "d_confidence.json")
+        return run("export", "--root", tmp_path, "--out", out, "h")
+
+    for name in inputs:
+        result = export(inputs | {name: "0" * 64})
+        assert result.code == 1
+        assert f"made from another {name} than the one on disk. Run stage_d again" in result.err
+        assert not out.exists()
+    assert export(inputs).code == 0
+
+    torsions = Torsions.load(folder / "b_torsions.safetensors")
+    dataclasses.replace(torsions, angle_L7=-torsions.angle_L7).save(folder / "b_torsions.safetensors")
+    result = run("stage-d", "--root", tmp_path, "h")
+    assert result.code == 1
+    assert "made from another b_torsions than the one on disk. Run stage_c again" in result.err
+    assert run("export", "--root", tmp_path, "--out", out, "h").code == 0, "stage D did not read the torsions"
 
 
 def test_a_batch_goes_on_after_expected_failures_and_stops_at_a_fault_of_the_program(tmp_path):

@@ -222,7 +222,7 @@ def test_confidence_file_states_schema_kind_and_means(written):
 def test_export_agrees_atom_for_atom(written, tmp_path: Path):
     ensemble, cif, confidence = written
     pdb_out, cif_out = tmp_path / "preds" / "hp1.pdb", tmp_path / "preds" / "hp1.cif"
-    export_best(cif, confidence, pdb_out, cif_out)
+    export_best(read_ensemble(cif, confidence), pdb_out, cif_out)
     first, second = (gemmi.read_structure(str(path)) for path in (pdb_out, cif_out))
     assert len(first) == len(second) == 1
     rows = [
@@ -244,7 +244,7 @@ def test_export_agrees_atom_for_atom(written, tmp_path: Path):
 def exported(cif: Path, confidence: Path) -> list[str]:
     out = cif.parent / "preds"
     with pytest.raises(ContractError, match=r"Run stage_d again") as caught:
-        export_best(cif, confidence, out / "x.pdb", out / "x.cif")
+        export_best(read_ensemble(cif, confidence), out / "x.pdb", out / "x.cif")
     assert not out.exists()
     return [str(caught.value)]
 

@@ -58,10 +58,10 @@ def test_a_changed_torsion_changes_the_model():
 
 
 def test_a_torsion_masked_out_inside_the_chain_is_refused():
-    mask = some_torsions().mask_L7.copy()
-    mask[5, 2] = False
+    mask, angle = some_torsions().mask_L7.copy(), some_torsions().angle_L7.copy()
+    mask[5, 2], angle[5, 2] = False, 0.0
     with pytest.raises(ContractError, match="gamma of residue 6"):
-        rebuild(SEQUENCE, some_torsions(mask_L7=mask))
+        rebuild(SEQUENCE, some_torsions(mask_L7=mask, angle_L7=angle))
 
 
 def test_another_sequence_and_an_impossible_amplitude_are_refused():
