@@ -14,6 +14,7 @@ from rna_predict.errors import InputError
 BENCHMARKS = {
     "reconstruction": "rna_predict.cli.bench_reconstruction",
     "baseline": "rna_predict.cli.bench_baseline",
+    "run": "rna_predict.cli.bench_run",
 }
 """Name and module; the module's `run()` returns the table's rows, each a mapping of the same keys, and the figures."""
 

@@ -8,11 +8,9 @@ both must give the same coordinates. mp-nerf (proteins only) is timed on its own
 
 import importlib.util
 import math
-import os
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -37,8 +35,9 @@ from rna_predict.chemistry.residues import (
     P,
 )
 from rna_predict.chemistry.torsions import A_FORM_DEGREES, C3_ENDO_PHASE_DEGREES, TORSIONS
+from rna_predict.cli.shared_natives import natives_folder
 from rna_predict.contracts import Provenance, RnaSequence, Structure, Torsions
-from rna_predict.errors import PredictionError
+from rna_predict.errors import InputError, PredictionError
 from rna_predict.formats.structure import read_structure
 from rna_predict.geometry.internal import (
     ALPHA,
@@ -221,10 +220,11 @@ def time_mp_nerf(residues: int) -> tuple[float | None, str]:
 
 def drift_by_length() -> tuple[dict[str, object], str]:
     """How far natives rebuilt with ideal lengths and angles drift, by window length, and from their own exactly."""
-    chains = Path(os.environ.get("RNA_PREDICT_SHARED", "../shared")) / "data" / "rna3d" / "chains"
-    if not chains.is_dir():
+    try:
+        chains = natives_folder() / "chains"
+    except InputError as missing:
         none: dict[str, object] = {"drift_rmsd_by_length": None, "own_internal_rmsd": None}
-        return none, f"no natives at {chains}; set RNA_PREDICT_SHARED to the folder that holds data/rna3d"
+        return none, str(missing)
     own, windows = [], {length: [] for length in DRIFT_WINDOWS}
     for name in DRIFT_CHAINS:
         native = with_frames(read_structure(chains / f"{name}.pdb.gz"))

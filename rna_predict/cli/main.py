@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from rna_predict import __version__
-from rna_predict.cli import bench, configuration, evaluate, predict, priors, stages
+from rna_predict.cli import bench, configuration, evaluate, geometry, predict, priors, stages
 from rna_predict.cli.batch import one_line
 from rna_predict.cli.console import start_logging
 from rna_predict.errors import RnaPredictError
@@ -22,6 +22,7 @@ app = typer.Typer(
 
 app.command("predict")(predict.predict)
 app.command("evaluate")(evaluate.evaluate)
+app.command("geometry")(geometry.geometry)
 app.command("bench")(bench.bench)
 app.add_typer(configuration.app, name="config")
 app.add_typer(priors.app, name="priors")
