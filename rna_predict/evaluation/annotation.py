@@ -94,7 +94,7 @@ def share_formed(annotation: Annotation, pairs: Iterable[tuple[int, int]]) -> fl
     return len(wanted & set(annotation.canonical)) / len(wanted)
 
 
-def nested_pairs(partner_L: Iterable[int]) -> list[tuple[int, int]]:
+def nested_pairs(partner_L: np.ndarray | Iterable[int]) -> list[tuple[int, int]]:
     """The pairs of a matching that cross no other pair of it, as (i, j) with i < j.
 
     Args:

@@ -112,7 +112,9 @@ def agreement(model: Iterable[Hashable], native: Iterable[Hashable]) -> Agreemen
     return Agreement(shared=shared, model_only=len(found) - shared, native_only=len(expected) - shared)
 
 
-def pair_agreement(partner_L: Iterable[int], native: Structure, match: Correspondence | None = None) -> Agreement:
+def pair_agreement(
+    partner_L: np.ndarray | Iterable[int], native: Structure, match: Correspondence | None = None
+) -> Agreement:
     """Agreement of a secondary structure with the native's canonical pairs (`.f1` is the pair F1).
 
     Args:

@@ -19,20 +19,20 @@ MAX_LINK = 2.5
 
 def distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Distance between points [..., 3], Å."""
-    return np.linalg.norm(np.asarray(a) - b, axis=-1)
+    return np.asarray(np.linalg.norm(np.asarray(a) - b, axis=-1))
 
 
 def angle(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
     """Angle a-b-c at b in [0, π] of points [..., 3]."""
     u, v = np.asarray(a) - b, np.asarray(c) - b
-    return np.arctan2(np.linalg.norm(np.cross(u, v), axis=-1), (u * v).sum(-1))
+    return np.asarray(np.arctan2(np.linalg.norm(np.cross(u, v), axis=-1), (u * v).sum(-1)))
 
 
 def dihedral(a: np.ndarray, b: np.ndarray, c: np.ndarray, d: np.ndarray) -> np.ndarray:
     """Dihedral a-b-c-d in [-π, π] of points [..., 3], IUPAC sign; 0 where undefined."""
     ab, bc, cd = np.asarray(b) - a, np.asarray(c) - b, np.asarray(d) - c
     abc, bcd = np.cross(ab, bc), np.cross(bc, cd)
-    return np.arctan2(np.linalg.norm(bc, axis=-1) * (ab * bcd).sum(-1), (abc * bcd).sum(-1))
+    return np.asarray(np.arctan2(np.linalg.norm(bc, axis=-1) * (ab * bcd).sum(-1), (abc * bcd).sum(-1)))
 
 
 def measure_torsions(
