@@ -1,8 +1,8 @@
 """`rna-predict bench baseline`: the whole pipeline on the validation targets, by ViennaRNA's and by native pairs.
 
 Every target is predicted twice with the default settings and seeds: (i) `vienna`, stage A's own structure; (ii)
-`native`, the native's canonical pairs given. The best-ranked model is scored. Means are over targets; a measure that a target does
-not have is left out and counted (`*_n`).
+`native`, the native's canonical pairs given. The best-ranked model is scored. Means are over targets; a measure that a
+target does not have is left out and counted (`*_n`).
 """
 
 import csv

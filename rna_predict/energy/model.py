@@ -1,6 +1,7 @@
 """The analytic energy of a pose: one sum, with weights that a schedule may change."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -8,7 +9,7 @@ from torch import Tensor
 from rna_predict.energy.contacts import ContactList, ContactTable, contact_energy, list_contacts, particles
 from rna_predict.energy.links import link_energy
 from rna_predict.energy.minimise import lbfgs
-from rna_predict.energy.pose import Bodies, Pose, moved, step_size
+from rna_predict.energy.pose import Bodies, Pose, each_alone, moved, step_size
 from rna_predict.energy.priors import (
     DistancePrior,
     TorsionPrior,
@@ -29,10 +30,14 @@ class Weights:
     """Of the O3'-P link, per Å²."""
     link_slack: float = 0.5
     """Å at which a link turns from quadratic to linear."""
-    relation: float = 1.0
-    """Of base relations (stems and loop priors)."""
-    relation_slack: float = 1.0
-    """Å at which a relation turns from quadratic to linear."""
+    stem: float = 1.0
+    """Of the base relations in stems."""
+    stem_slack: float = 2.0
+    """Å at which a stem's relation turns from quadratic to linear."""
+    loop: float = 1.0
+    """Of the base relations between neighbours in loops."""
+    loop_slack: float = 1.0
+    """Å at which a loop's relation turns from quadratic to linear."""
     contact: float = 20.0
     """Of overlaps, per Å²."""
     margin: float = 0.1
@@ -56,14 +61,16 @@ class EnergyModel:
     Attributes:
         shape: rigid parts of its residues.
         table: particles for the contacts.
-        relations: stems, and loop priors where there are any.
+        stems: what the secondary structure asks of the bases.
+        loops: how neighbours in loops are expected to lie.
         torsions: von Mises terms, or None.
         distances: the distogram, or None.
     """
 
     shape: NucleotideShape
     table: ContactTable
-    relations: Relations
+    stems: Relations
+    loops: Relations
     torsions: TorsionPrior | None = None
     distances: DistancePrior | None = None
 
@@ -74,7 +81,8 @@ class EnergyModel:
         xyz = pose.atoms(self.shape)
         found = {
             "link": weights.link * link_energy(xyz, weights.link_slack),
-            "relation": weights.relation * relation_energy(pose.frame, self.relations, weights.relation_slack),
+            "stem": weights.stem * relation_energy(pose.frame, self.stems, weights.stem_slack),
+            "loop": weights.loop * relation_energy(pose.frame, self.loops, weights.loop_slack),
             "contact": weights.contact * contact_energy(particles(xyz, self.table), contacts, weights.margin),
         }
         if self.torsions is not None and weights.torsion:
@@ -107,6 +115,19 @@ def relax(
     return pose
 
 
+def settle(
+    model: EnergyModel, pose: Pose, schedule: list[tuple[Weights, int]], good: Callable[[Tensor], bool], rounds: int
+) -> Pose:
+    """Run the schedule again, at most `rounds` times, on the samples whose atoms [L, MAX_ATOMS, 3] are not `good`."""
+    alone = each_alone(pose.origin_SL3.shape[1])
+    for _ in range(rounds):
+        bad = torch.tensor([k for k, xyz in enumerate(pose.atoms(model.shape)) if not good(xyz)], dtype=torch.int64)
+        if not len(bad):
+            break
+        pose = pose.with_samples(bad, relax(model, pose.sample(bad), alone, schedule))
+    return pose
+
+
 RENEW = 100
 """Iterations between two neighbour lists."""
 
@@ -127,8 +148,3 @@ def _descend(
     start = pose.origin_SL3.new_zeros(samples, step_size(length, bodies))
     step, _ = lbfgs(energy, start, steps, largest_move=0.5)
     return moved(pose, step, bodies)
-
-
-def softened(weights: Weights, margin: float, link: float) -> Weights:
-    """The same weights with another contact margin (Å) and link stiffness, for the early part of a schedule."""
-    return replace(weights, margin=margin, link=link)

@@ -46,6 +46,18 @@ class Pose:
             torsion_SL4=self.torsion_SL4[index],
         )
 
+    def with_samples(self, index: Tensor, other: "Pose") -> "Pose":
+        """The same pose with the samples of that index taken from `other`."""
+
+        def put(own: Tensor, new: Tensor) -> Tensor:
+            return own.index_copy(0, index, new)
+
+        return Pose(
+            rotation_SL33=put(self.rotation_SL33, other.rotation_SL33),
+            origin_SL3=put(self.origin_SL3, other.origin_SL3),
+            torsion_SL4=put(self.torsion_SL4, other.torsion_SL4),
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bodies:

@@ -47,14 +47,3 @@ def relation_energy(frame: Frame, relations: Relations, slack: float) -> Tensor:
     turn = (found[0] - relations.rotation_N33).square().sum((-1, -2)) / 2  # 4 sin²(θ/2)
     squared = shift + ARM**2 * turn
     return (relations.weight_N * slack**2 * (torch.sqrt(1 + squared / slack**2) - 1)).sum(-1)
-
-
-def join(parts: list[Relations]) -> Relations:
-    """All relations of the parts in one."""
-    return Relations(
-        first=torch.cat([p.first for p in parts]),
-        second=torch.cat([p.second for p in parts]),
-        rotation_N33=torch.cat([p.rotation_N33 for p in parts]),
-        origin_N3=torch.cat([p.origin_N3 for p in parts]),
-        weight_N=torch.cat([p.weight_N for p in parts]),
-    )

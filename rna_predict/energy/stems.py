@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from rna_predict.energy.pose import Bodies
 from rna_predict.energy.relations import Relations
 from rna_predict.geometry.frames import Frame
 from rna_predict.geometry.helix import at, relative, stem_frames
@@ -49,6 +50,22 @@ def stem_relations(sequence: str, partner_L: np.ndarray, weight: float, like: to
         origin_N3=origin.to(like),
         weight_N=torch.tensor(weights).to(like),
     )
+
+
+def stem_bodies(partner_L: np.ndarray) -> Bodies:
+    """Each stem one rigid body, every unpaired residue one of its own."""
+    label = np.arange(len(partner_L))
+    for i, j in ((i, int(j)) for i, j in enumerate(partner_L) if j > i):
+        outer = i > 0 and partner_L[i - 1] == j + 1
+        label[i] = label[j] = label[i - 1] if outer else i
+    _, body = np.unique(label, return_inverse=True)
+    return Bodies(body_L=torch.from_numpy(body), count=int(body.max()) + 1)
+
+
+def unstacked_neighbours(partner_L: np.ndarray) -> torch.Tensor:
+    """Residues i, int64, whose step to i + 1 is not one between stacked pairs of a stem."""
+    here, there = partner_L[:-1], partner_L[1:]
+    return torch.from_numpy(np.flatnonzero(~((here >= 0) & (there >= 0) & (here - there == 1))))
 
 
 def _pair(sequence: str, partner_L: np.ndarray, residue: int) -> str:

@@ -9,6 +9,9 @@ from rna_predict.evaluation.clashes import find_clashes
 from rna_predict.evaluation.entanglement import count_pierced_rings
 from rna_predict.evaluation.stereochemistry import count_inverted, count_nonplanar, signed_volumes
 
+MAX_CLASH_SCORE = 5.0
+"""Clashes per 1,000 atoms that a finished model may have; natives have 1.0 in the median, 5.2 at the upper quartile."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GeometryReport:
@@ -43,6 +46,12 @@ class GeometryReport:
     def clash_score(self) -> float | None:
         """Clashes per 1,000 heavy atoms; None of a structure without atoms."""
         return 1000.0 * self.clashes / self.atoms if self.atoms else None
+
+    @property
+    def settled(self) -> bool:
+        """Whether bonds are within 0.03 Å of ideal, and the clash score is at most `MAX_CLASH_SCORE`."""
+        clash = self.clash_score or 0.0
+        return self.bonds.bonds_over_003 == 0 and clash <= MAX_CLASH_SCORE
 
     @property
     def faults(self) -> str:

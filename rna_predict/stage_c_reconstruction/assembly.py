@@ -11,13 +11,13 @@ from rna_predict.contracts import Torsions
 from rna_predict.contracts.loops import LoopDecomposition
 from rna_predict.contracts.structure import whole_structure
 from rna_predict.energy.contacts import contact_table, list_contacts
-from rna_predict.energy.model import EnergyModel, Weights, relax
+from rna_predict.energy.model import EnergyModel, Weights, relax, settle
 from rna_predict.energy.pose import Bodies, Pose, each_alone
 from rna_predict.energy.priors import TorsionPrior
-from rna_predict.energy.relations import Relations, join
-from rna_predict.energy.stems import stem_relations
+from rna_predict.energy.relations import Relations
+from rna_predict.energy.stems import stem_bodies, stem_relations, unstacked_neighbours
 from rna_predict.errors import PredictionError
-from rna_predict.evaluation.geometry_report import geometry_report
+from rna_predict.evaluation.geometry_report import GeometryReport, geometry_report
 from rna_predict.geometry.frames import Frame
 from rna_predict.geometry.nucleotide import nucleotide_shape
 from rna_predict.stage_c_reconstruction.chain import ChainTorsions, complete_angles, draw, grow, step_frames
@@ -25,13 +25,11 @@ from rna_predict.stage_c_reconstruction.config import StageCConfig
 
 log = logging.getLogger(__name__)
 
-OPEN = Weights(
-    link=10.0, link_slack=0.5, contact=2.0, margin=-1.0, relation_slack=2.0, compactness=0.05, link_torsion=0.0
-)
+OPEN = Weights(link=10.0, link_slack=0.5, contact=2.0, margin=-1.0, loop_slack=2.0, compactness=0.05, link_torsion=0.0)
 """While stems find their places: links pull with a constant force, atoms may pass each other."""
 
 CLOSING = Weights(
-    link=50.0, link_slack=1.0, contact=10.0, margin=-0.4, relation_slack=1.5, compactness=0.02, link_torsion=0.0
+    link=50.0, link_slack=1.0, contact=10.0, margin=-0.4, loop_slack=1.5, compactness=0.02, link_torsion=0.0
 )
 """Links close, atoms are nearly hard."""
 
@@ -40,12 +38,16 @@ CLOSED = Weights(
     link_slack=2.0,
     contact=200.0,
     margin=0.2,
-    relation=0.3,
-    relation_slack=0.5,
+    stem=0.6,
+    loop=0.3,
+    loop_slack=0.5,
     torsion=0.5,
     link_torsion=0.5,
 )
 """Hard atoms; knowledge about loops gives way where it contradicts them (docs/decisions/0005)."""
+
+ROUNDS = 3
+"""Extra rounds of the last touch for a model that is not settled."""
 
 POLISH = replace(CLOSED, link=1500.0, link_slack=5.0, contact=600.0, margin=0.12, link_torsion=0.3)
 """The last touch: ideal links and no overlaps."""
@@ -61,16 +63,15 @@ def energy_model(sequence: str, partner_L: np.ndarray, torsions: Torsions, confi
     return EnergyModel(
         shape=shape,
         table=contact_table(sequence),
-        relations=join([stems, loops]),
+        stems=stems,
+        loops=loops,
         torsions=_torsion_prior(torsions, chain),
     )
 
 
 def _loop_relations(steps: Frame, partner_L: np.ndarray, torsions: Torsions, weight: float) -> Relations:
     """Stage B's steps between neighbours that are not stacked pairs of one stem, softer where B is uncertain."""
-    here = np.arange(len(partner_L) - 1)
-    stacked = (partner_L[:-1] >= 0) & (partner_L[1:] >= 0) & (partner_L[:-1] - partner_L[1:] == 1)
-    first = torch.from_numpy(here[~stacked])
+    first = unstacked_neighbours(partner_L)
     _, concentration = complete_angles(torsions)
     crossing = torch.cat([concentration[:-1, 4:6], concentration[1:, :3]], dim=1)  # ε ζ | α β γ
     certainty = 1 / (1 / (crossing + 0.5)).mean(dim=1)
@@ -95,16 +96,6 @@ def _torsion_prior(torsions: Torsions, chain: ChainTorsions) -> TorsionPrior:
     )
 
 
-def stem_bodies(length: int, loops: LoopDecomposition) -> Bodies:
-    """Each stem one rigid body, every other residue one of its own."""
-    label = np.arange(length)
-    for stem in (*loops.stems, *loops.pseudoknots):
-        for i, j in stem.pairs:
-            label[i] = label[j] = stem.i
-    _, body = np.unique(label, return_inverse=True)
-    return Bodies(body_L=torch.from_numpy(body), count=int(body.max()) + 1)
-
-
 def assemble(
     sequence: str, partner_L: np.ndarray, loops: LoopDecomposition, torsions: Torsions, config: StageCConfig
 ) -> np.ndarray:
@@ -116,8 +107,12 @@ def assemble(
     model = energy_model(sequence, partner_L, torsions, config)
     faults = ""
     for attempt in range(config.attempts):
-        xyz_LA3 = _attempt(sequence, loops, torsions, model, config, config.seed + attempt)
-        faults = geometry_report(whole_structure(torsions.id, sequence, xyz_LA3)).faults
+        generator = torch.Generator().manual_seed(config.seed + attempt)
+        chain = draw(torsions, config.starts, config.spread, generator)
+        rotation, origin = grow(sequence, loops, step_frames(model.shape, chain))
+        traces = Pose(rotation_SL33=rotation, origin_SL3=origin, torsion_SL4=chain.own_SL4)
+        xyz_LA3 = _close(sequence, model, traces, stem_bodies(partner_L), config)
+        faults = _report(sequence, xyz_LA3).faults
         if not faults:
             return xyz_LA3
         log.info("%s: attempt %d of %d has %s", torsions.id, attempt + 1, config.attempts, faults)
@@ -127,21 +122,21 @@ def assemble(
     )
 
 
-def _attempt(
-    sequence: str, loops: LoopDecomposition, torsions: Torsions, model: EnergyModel, config: StageCConfig, seed: int
-) -> np.ndarray:
-    """Grow `config.starts` traces, close and compare them, and refine the best."""
-    generator = torch.Generator().manual_seed(seed)
-    chain = draw(torsions, config.starts, config.spread, generator)
-    rotation, origin = grow(sequence, loops, step_frames(model.shape, chain))
-    pose = Pose(rotation_SL33=rotation, origin_SL3=origin, torsion_SL4=chain.own_SL4)
-    bodies = stem_bodies(len(sequence), loops)
-    pose = relax(model, pose, bodies, [(OPEN, config.steps_open), (CLOSING, config.steps_closing)])
+def _close(sequence: str, model: EnergyModel, traces: Pose, bodies: Bodies, config: StageCConfig) -> np.ndarray:
+    """Close and compare the traces, and refine the best."""
+    pose = relax(model, traces, bodies, [(OPEN, config.steps_open), (CLOSING, config.steps_closing)])
     pose = pose.sample(lowest(model, pose, CLOSING, config.kept))
-    schedule = [(CLOSING, config.steps_closing), (CLOSED, config.steps_closed), (POLISH, config.steps_polish)]
-    pose = relax(model, pose, each_alone(len(sequence)), schedule)
+    alone = each_alone(len(sequence))
+    pose = relax(model, pose, alone, [(CLOSING, config.steps_closing), (CLOSED, config.steps_closed)])
     pose = pose.sample(lowest(model, pose, CLOSED, 1))
+    polish = [(CLOSED, config.steps_polish), (POLISH, config.steps_polish)]
+    pose = relax(model, pose, alone, polish)
+    pose = settle(model, pose, polish, lambda xyz: _report(sequence, xyz.numpy()).settled, ROUNDS)
     return pose.atoms(model.shape)[0].numpy()
+
+
+def _report(sequence: str, xyz_LA3: np.ndarray) -> GeometryReport:
+    return geometry_report(whole_structure("model", sequence, xyz_LA3))
 
 
 def lowest(model: EnergyModel, pose: Pose, weights: Weights, count: int) -> Tensor:

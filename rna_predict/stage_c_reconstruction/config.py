@@ -13,8 +13,8 @@ class StageCConfig:
     """`assembly`: stems placed as A-form and loops closed onto them; `nerf`: the chain rebuilt from torsions alone."""
     starts: int = 8
     """Traces that are grown and closed; the best one is refined."""
-    kept: int = 2
-    """Traces that are refined to the end before the best is taken."""
+    kept: int = 4
+    """Traces that go on as whole chains of free nucleotides before the best is taken."""
     spread: float = 1.0
     """Width of the torsions' noise among the starts, in standard deviations of stage B's distributions."""
     stem_weight: float = 20.0
@@ -25,10 +25,10 @@ class StageCConfig:
     """Iterations with passable atoms."""
     steps_closing: int = 100
     """Iterations while links close, before and after the choice among the starts."""
-    steps_closed: int = 300
+    steps_closed: int = 200
     """Iterations with hard atoms and ideal links."""
-    steps_polish: int = 150
-    """Iterations that remove what is left of open links and overlaps."""
+    steps_polish: int = 100
+    """Iterations of each half of the last touch, which is repeated while a model is not settled."""
     seed: int = 0
     """Seed of the starts' noise."""
     attempts: int = 5

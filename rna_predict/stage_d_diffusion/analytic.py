@@ -1,5 +1,6 @@
 """The denoiser without learned weights: the most probable molecule under the analytic energy, given noisy atoms."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -7,14 +8,13 @@ import torch
 from torch import Tensor
 
 from rna_predict.contracts import DISTOGRAM_EDGES, Adjacency, Coordinates, Embeddings
-from rna_predict.contracts.loops import find_stems
 from rna_predict.contracts.structure import full_mask
 from rna_predict.energy.contacts import contact_table, list_contacts
-from rna_predict.energy.model import EnergyModel, Weights, relax
+from rna_predict.energy.model import EnergyModel, Weights, relax, settle
 from rna_predict.energy.pose import Bodies, Pose, each_alone, moved, step_size
 from rna_predict.energy.priors import TorsionPrior, distance_prior
-from rna_predict.energy.relations import Relations, join
-from rna_predict.energy.stems import stem_relations
+from rna_predict.energy.relations import Relations
+from rna_predict.energy.stems import stem_relations, unstacked_neighbours
 from rna_predict.geometry.frames import Frame, base_frame
 from rna_predict.geometry.helix import at, relative
 from rna_predict.geometry.nucleotide import fourth_slots, link_torsions, nucleotide_shape, torsions_of
@@ -27,14 +27,17 @@ NEAREST = 3
 KEEP_TORSION = 3.0
 """Weight of stage C's torsions: soft enough for a rotamer change, which costs at most twice this."""
 
-SOFT = Weights(link=50.0, link_slack=1.0, contact=10.0, margin=-0.4, relation_slack=1.5, link_torsion=0.0)
+SOFT = Weights(link=50.0, link_slack=1.0, contact=10.0, margin=-0.4, loop_slack=1.5, link_torsion=0.0)
 """While the noise is large: atoms may pass each other."""
 
-HARD = Weights(link=100.0, link_slack=2.0, contact=200.0, margin=0.2, relation=0.5, relation_slack=0.5)
+HARD = Weights(link=100.0, link_slack=2.0, contact=200.0, margin=0.2, stem=0.6, loop=0.5, loop_slack=0.5)
 """While the noise is small."""
 
-FINAL = Weights(link=1500.0, link_slack=5.0, contact=600.0, margin=0.12, relation=0.5, relation_slack=0.5)
+FINAL = Weights(link=1500.0, link_slack=5.0, contact=600.0, margin=0.12, stem=0.6, loop=0.5, loop_slack=0.5)
 """The end: ideal links and no overlaps."""
+
+ROUNDS = 3
+"""Extra rounds of refinement for a sample that is not settled."""
 
 SOFT_ABOVE = 1.0
 """Å of noise above which atoms may pass each other."""
@@ -69,7 +72,8 @@ def energy_model(
     model = EnergyModel(
         shape=shape,
         table=contact_table(coordinates.sequence),
-        relations=join([stems, _kept_steps(pose, adjacency.partner_L, config.loop_weight)]),
+        stems=stems,
+        loops=_kept_steps(pose, adjacency.partner_L, config.loop_weight),
         torsions=TorsionPrior(
             own_L3=own,
             own_weight_L3=torch.full_like(own, KEEP_TORSION),
@@ -83,8 +87,7 @@ def energy_model(
 
 def _kept_steps(pose: Pose, partner_L: np.ndarray, weight: float) -> Relations:
     """Stage C's steps between neighbours that are not stacked pairs of one stem."""
-    stacked = (partner_L[:-1] >= 0) & (partner_L[1:] >= 0) & (partner_L[:-1] - partner_L[1:] == 1)
-    first = torch.from_numpy(np.flatnonzero(~stacked))
+    first = unstacked_neighbours(partner_L)
     pose_frame = Frame(pose.rotation_SL33[0], pose.origin_SL3[0])
     found = relative(at(pose_frame, first), at(pose_frame, first + 1))
     return Relations(
@@ -94,16 +97,6 @@ def _kept_steps(pose: Pose, partner_L: np.ndarray, weight: float) -> Relations:
         origin_N3=found[1],
         weight_N=torch.full((len(first),), weight).to(found.origin),
     )
-
-
-def stem_bodies(partner_L: np.ndarray) -> Bodies:
-    """Each stem one rigid body, every other residue one of its own."""
-    label = np.arange(len(partner_L))
-    for stem in find_stems(partner_L):
-        for i, j in stem.pairs:
-            label[i] = label[j] = stem.i
-    _, body = np.unique(label, return_inverse=True)
-    return Bodies(body_L=torch.from_numpy(body), count=int(body.max()) + 1)
 
 
 def scattered(pose: Pose, bodies: Bodies, config: StageDConfig, generators: list[torch.Generator]) -> Pose:
@@ -146,13 +139,16 @@ class AnalyticDenoiser:
         self.pose = relax(self.model, self.pose, bodies, [(weights, self.config.iterations)], noisy_SLA3)
         return self.pose.atoms(self.model.shape)
 
-    def finish(self) -> Tensor:
-        """End each sample with closed links and without overlaps; coordinates [S, L, MAX_ATOMS, 3]."""
+    def finish(self, good: Callable[[Tensor], bool]) -> Tensor:
+        """End each sample with closed links and without overlaps; coordinates [S, L, MAX_ATOMS, 3].
+
+        Samples whose atoms [L, MAX_ATOMS, 3] are not `good` go through it again, at most `ROUNDS` times.
+        """
         bodies = each_alone(self.pose.origin_SL3.shape[1])
         half = self.config.refine_iterations // 2
         distance = {"distance": self.config.distance_weight}
         schedule = [(replace(HARD, **distance), half), (replace(FINAL, **distance), half)]
-        self.pose = relax(self.model, self.pose, bodies, schedule)
+        self.pose = settle(self.model, relax(self.model, self.pose, bodies, schedule), schedule, good, ROUNDS)
         return self.pose.atoms(self.model.shape)
 
     def terms(self) -> dict[str, Tensor]:

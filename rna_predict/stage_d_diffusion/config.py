@@ -27,9 +27,9 @@ class StageDConfig:
     """Exponent of the noise schedule (Karras et al. 2022, eq. 5)."""
     churn: float = 0.2
     """Share of fresh noise at every step above 1 Å (γ0 of AF3 Algorithm 18)."""
-    stem_shift: float = 3.0
+    stem_shift: float = 2.0
     """Å by which stems are moved at random before sampling, so that models differ as a whole; not for the first."""
-    stem_turn: float = 0.35
+    stem_turn: float = 0.25
     """Radians by which stems are turned at random before sampling; not for the first model."""
     iterations: int = 12
     """Minimiser iterations of one analytic denoising."""

@@ -7,7 +7,7 @@ import numpy as np
 from rna_predict.contracts import Adjacency
 from rna_predict.contracts.structure import whole_structure
 from rna_predict.errors import PredictionError
-from rna_predict.evaluation.geometry_report import geometry_report
+from rna_predict.evaluation.geometry_report import GeometryReport, geometry_report
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ def sound(id: str, sequence: str, xyz_SLA3: np.ndarray) -> list[int]:
     """
     kept, faults = [], ""
     for index, xyz in enumerate(xyz_SLA3):
-        faults = geometry_report(whole_structure(id, sequence, xyz)).faults
+        faults = model_report(sequence, xyz).faults
         if faults:
             log.warning("%s: sample %d is left out, it has %s", id, index + 1, faults)
         else:
@@ -31,6 +31,11 @@ def sound(id: str, sequence: str, xyz_SLA3: np.ndarray) -> list[int]:
             "Try another stage_d.seed, more stage_d.refine_iterations, or a smaller stage_d.stem_shift."
         )
     return kept
+
+
+def model_report(sequence: str, xyz_LA3: np.ndarray) -> GeometryReport:
+    """Geometry of one model."""
+    return geometry_report(whole_structure("model", sequence, xyz_LA3))
 
 
 def ranking_scores(xyz_SLA3: np.ndarray, terms: dict[str, list[float]], adjacency: Adjacency) -> list[float]:

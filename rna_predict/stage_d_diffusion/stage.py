@@ -17,10 +17,11 @@ from rna_predict.contracts import (
     digest_of,
     require_same_rna,
 )
-from rna_predict.stage_d_diffusion.analytic import AnalyticDenoiser, energy_model, scattered, stem_bodies
+from rna_predict.energy.stems import stem_bodies
+from rna_predict.stage_d_diffusion.analytic import AnalyticDenoiser, energy_model, scattered
 from rna_predict.stage_d_diffusion.config import StageDConfig
 from rna_predict.stage_d_diffusion.heuristic_confidence import heuristic_confidence
-from rna_predict.stage_d_diffusion.ranking import ranking_scores, sound
+from rna_predict.stage_d_diffusion.ranking import model_report, ranking_scores, sound
 from rna_predict.stage_d_diffusion.sampler import noise_schedule, sample
 
 
@@ -50,7 +51,7 @@ def _analytic(adjacency: Adjacency, embeddings: Embeddings, coordinates: Coordin
     denoiser = AnalyticDenoiser(model=model, pose=pose, config=config)
     levels = noise_schedule(config.sigma_start, config.sigma_end, config.steps, config.rho)
     sample(denoiser, pose.atoms(model.shape), levels, config.churn, generators)
-    xyz_SLA3 = denoiser.finish().numpy()
+    xyz_SLA3 = denoiser.finish(lambda xyz: model_report(adjacency.sequence, xyz.numpy()).settled).numpy()
     kept = sound(adjacency.id, adjacency.sequence, xyz_SLA3)
     xyz_SLA3 = xyz_SLA3[kept]
     terms = {name: value[kept].tolist() for name, value in denoiser.terms().items()}
