@@ -11,7 +11,7 @@ from rna_predict.contracts.structure import whole_structure
 from rna_predict.energy.contacts import contact_table, list_contacts
 from rna_predict.energy.links import largest_gap
 from rna_predict.energy.minimise import lbfgs
-from rna_predict.energy.model import EnergyModel, Weights, relax
+from rna_predict.energy.model import EnergyModel, Weights, relax, settle
 from rna_predict.energy.pose import TORSION_LEVER, TURN_LEVER, Bodies, Pose, each_alone, moved, step_size, turn
 from rna_predict.energy.relations import relation_energy
 from rna_predict.energy.stems import stem_relations
@@ -229,3 +229,21 @@ def test_relaxed_residues_keep_their_ideal_geometry(a_strand):
     report = geometry_report(whole_structure("x", "GGACUUCGGUCC", xyz[0].numpy()))
     assert report.inverted == 0
     assert report.nonplanar == 0
+
+
+def test_settling_goes_on_with_the_samples_that_are_not_good_and_leaves_the_others(a_strand):
+    model, pose = hairpin_model(a_strand, 0.3, samples=2)
+    first = pose.atoms(model.shape)[0]
+    seen = []
+
+    def only_the_first(xyz: torch.Tensor) -> bool:
+        seen.append(xyz)
+        return torch.equal(xyz, first)
+
+    settled = settle(model, pose, [(Weights(link_torsion=0.0), 5)], only_the_first, rounds=2)
+    assert torch.equal(settled.atoms(model.shape)[0], first)
+    assert largest_gap(settled.atoms(model.shape))[1] != largest_gap(pose.atoms(model.shape))[1]
+    once = settle(model, pose, [(Weights(link_torsion=0.0), 5)], only_the_first, rounds=1)
+    assert not torch.equal(once.origin_SL3[1], settled.origin_SL3[1])
+    assert settle(model, pose, [(Weights(), 5)], lambda xyz: True, rounds=3) is pose
+    assert len(seen) == 6

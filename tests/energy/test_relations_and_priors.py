@@ -18,7 +18,8 @@ from rna_predict.energy.priors import (
     own_torsion_energy,
 )
 from rna_predict.energy.relations import ARM, Relations, relation_energy
-from rna_predict.energy.stems import stem_relations
+from rna_predict.energy.stems import stem_bodies, stem_relations, unstacked_neighbours
+from rna_predict.formats.dot_bracket import from_dot_bracket
 from rna_predict.geometry.frames import Frame
 from rna_predict.geometry.helix import pair_relation, stem_frames
 from rna_predict.geometry.nucleotide import link_torsions
@@ -241,3 +242,18 @@ def test_size_is_free_below_the_law_and_quadratic_above():
     xyz[0, :, C1, 0] = side * (expected - 1)
     xyz[1, :, C1, 0] = side * (expected + 3)
     assert compactness_energy(xyz).tolist() == pytest.approx([0.0, 9.0], abs=1e-5)
+
+
+def test_each_stem_is_one_body_and_every_other_residue_its_own():
+    brackets = "((.(((..[[[...)))))..]]]."
+    bodies = stem_bodies(np.asarray(from_dot_bracket(brackets)))
+    groups = {tuple(torch.nonzero(bodies.body_L == k)[:, 0].tolist()) for k in range(bodies.count)}
+    stems = {(0, 1, 17, 18), (3, 4, 5, 14, 15, 16), (8, 9, 10, 21, 22, 23)}  # the bulge parts the first two
+    assert groups == stems | {(k,) for k, x in enumerate(brackets) if x == "."}
+
+
+def test_steps_are_free_wherever_two_pairs_do_not_stack():
+    brackets = "((.(((...)))))(((...)))"
+    free = unstacked_neighbours(np.asarray(from_dot_bracket(brackets))).tolist()
+    # 11 → 12 is opposite the bulge, 13 → 14 leads from one stem into the next
+    assert free == [1, 2, 5, 6, 7, 8, 11, 13, 16, 17, 18, 19]
