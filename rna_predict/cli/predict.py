@@ -50,7 +50,7 @@ def predict(
     settings += [] if seed is None else [f"stage_d.seed={seed}"]
     config = pipeline_config(config_dir, settings)
     sequences, outcomes = read_sequences(fasta, ambiguous)
-    structures, failed = read_structures(ss, sequences)
+    structures, failed = read_structures(ss, sequences, alone=not outcomes)
     outcomes += failed
     write_status(out / "status.tsv", outcomes)
     if not sequences:
@@ -128,18 +128,24 @@ def read_sequences(fasta: Path, ambiguous: str) -> tuple[list["RnaSequence"], li
 
 
 def read_structures(
-    path: Path | None, sequences: Sequence["RnaSequence"]
+    path: Path | None, sequences: Sequence["RnaSequence"], alone: bool
 ) -> tuple[dict[str, "GivenStructure"], list[Outcome]]:
     """Given structures by id, and an outcome for each RNA whose structure does not fit it.
+
+    Args:
+        path: the file, or None.
+        sequences: the usable records.
+        alone: whether no other record stood beside them: a lone RNA's structure needs no name.
 
     Raises:
         InputError: the file cannot be read, or names none of several sequences.
     """
     from rna_predict.formats.secondary_structure import given_ids, read_given
 
-    if path is None:
+    if path is None or not sequences:
         return {}, []
-    if len(sequences) == 1:
+    if len(sequences) == 1 and alone:
+        LOG.info("%s: keeps to the structure in %s", sequences[0].id, path)
         return {sequences[0].id: read_given(path, sequences[0])}, []
     names = set(given_ids(path))
     named = [sequence for sequence in sequences if sequence.id in names]

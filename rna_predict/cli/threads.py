@@ -14,5 +14,7 @@ def set_threads(threads: int) -> None:
     """
     for name in POOLS:
         os.environ[name] = str(threads)
+    # Threads that spin while they wait take the cores that other jobs need: on a busy machine two were slower than one.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(threads)

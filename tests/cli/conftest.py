@@ -27,7 +27,7 @@ class Result:
 @pytest.fixture
 def run(monkeypatch, capsys) -> Iterator[Callable[..., Result]]:
     """`run("predict", path, …)` returns exit code, stdout and stderr."""
-    before = {name: os.environ.get(name) for name in POOLS}
+    before = {name: os.environ.get(name) for name in (*POOLS, "OMP_WAIT_POLICY")}
 
     def call(*words: object) -> Result:
         monkeypatch.setattr(sys, "argv", ["rna-predict", *map(str, words)])

@@ -191,11 +191,13 @@ def test_threads_reach_torch_blas_and_openmp():
     code = (
         "from rna_predict.cli.threads import set_threads; set_threads(1); import numpy, scipy.linalg, torch, os;"
         "from threadpoolctl import threadpool_info as t;"
-        "print(torch.get_num_threads(), os.environ['OMP_NUM_THREADS'], *{pool['num_threads'] for pool in t()})"
+        "print(torch.get_num_threads(),"
+        "*(os.environ['OMP_' + n] for n in ('NUM_THREADS', 'WAIT_POLICY')), *{pool['num_threads'] for pool in t()})"
     )
-    environment = os.environ | {"OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2", "MKL_NUM_THREADS": "2"}
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    environment |= {"OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2", "MKL_NUM_THREADS": "2"}
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
-    assert result.stdout.split() == ["1", "1", "1"]
+    assert result.stdout.split() == ["1", "1", "PASSIVE", "1"]
 
 
 def test_help_names_every_command_and_the_exit_codes(run):

@@ -164,3 +164,22 @@ def test_models_and_seed_become_settings_of_stage_d(run, stages, tmp_path, monke
     words = ("--models", 3, "--seed", 9, "--set", "stage_c.steps_open=5")
     assert run("predict", fasta, "--out", tmp_path / "o", *words).code == 0
     assert asked == ["stage_c.steps_open=5", "stage_d.models=3", "stage_d.seed=9"]
+
+
+def test_a_failed_neighbours_structure_is_not_put_on_the_rna_that_is_left(run, stages, tmp_path):
+    two = write(tmp_path / "x.fasta", ">bad\nGGGNAAUCCC\n>one\nGGGAAAUCCC\n")
+    result = run("predict", two, "--out", tmp_path / "a", "--ss", write(tmp_path / "bad.dbn", ">bad\n(((....)))\n"))
+    assert result.code == 2
+    assert "names none of the 1 sequences" in result.err
+    assert not stages
+    named = write(tmp_path / "one.dbn", ">one\n(((....)))\n")
+    assert run("predict", two, "--out", tmp_path / "b", "--ss", named).code == 1
+    assert stages["one"].partner_L.tolist()[:3] == [9, 8, 7]
+
+
+def test_with_no_usable_record_the_fasta_is_at_fault_not_the_structure(run, stages, tmp_path):
+    bad = write(tmp_path / "x.fasta", ">bad\nGGGNAAUCCC\n")
+    result = run("predict", bad, "--out", tmp_path / "a", "--ss", write(tmp_path / "s.dbn", "(((....)))\n"))
+    assert result.code == 2
+    assert "none of its 1 records can be used" in result.err
+    assert table(tmp_path / "a" / "status.tsv")[1][:2] == ["bad", "failed"]
