@@ -5,6 +5,7 @@ from functools import cache
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import shortest_path
 from scipy.spatial import KDTree
@@ -131,7 +132,7 @@ def contact_table(sequence: str) -> ContactTable:
     )
 
 
-def particles(xyz_SLA3: Tensor, table: ContactTable) -> Tensor:
+def particles(xyz_SLA3: Float[Tensor, "s l a 3"], table: ContactTable) -> Float[Tensor, "s k 3"]:
     """Positions of atoms and ring centres, [S, K, 3]."""
     flat = xyz_SLA3.reshape(xyz_SLA3.shape[0], -1, 3)
     centres = (flat[:, table.ring_index] * table.ring_weight.to(flat)[..., None]).sum(2)
@@ -155,7 +156,7 @@ class ContactList:
     reach_N: Tensor
 
 
-def list_contacts(xyz_SLA3: Tensor, table: ContactTable, skin: float) -> ContactList:
+def list_contacts(xyz_SLA3: Float[Tensor, "s l a 3"], table: ContactTable, skin: float) -> ContactList:
     """Neighbour list by a k-d tree for each sample.
 
     Args:
@@ -198,7 +199,7 @@ def _reach(pairs: np.ndarray, table: ContactTable) -> tuple[np.ndarray, np.ndarr
     return pairs[keep], table.radius_K[a] + table.radius_K[b] - overlap
 
 
-def contact_energy(points_SK3: Tensor, contacts: ContactList, margin: float) -> Tensor:
+def contact_energy(points_SK3: Float[Tensor, "s k 3"], contacts: ContactList, margin: float) -> Float[Tensor, " s"]:
     """Energy of each sample, [S]: squared depth below reach + margin, summed over pairs.
 
     Args:

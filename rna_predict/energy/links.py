@@ -3,6 +3,7 @@
 import math
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from rna_predict.chemistry.residues import C3, O3, O5, P
@@ -23,7 +24,7 @@ LINK_DISTANCES: tuple[tuple[int, int, float, float], ...] = (
 """Slot in residue i, slot in residue i + 1, ideal distance in Å, relative stiffness; OP1 and OP2 follow the link."""
 
 
-def link_energy(xyz_SLA3: Tensor, slack: float) -> Tensor:
+def link_energy(xyz_SLA3: Float[Tensor, "s l a 3"], slack: float) -> Float[Tensor, " s"]:
     """Energy of each sample's links, [S]: quadratic below `slack` Å, linear beyond (pseudo-Huber).
 
     Args:
@@ -38,7 +39,7 @@ def link_energy(xyz_SLA3: Tensor, slack: float) -> Tensor:
     return total
 
 
-def largest_gap(xyz_SLA3: Tensor) -> Tensor:
+def largest_gap(xyz_SLA3: Float[Tensor, "s l a 3"]) -> Float[Tensor, " s"]:
     """Largest deviation of an O3'-P bond from its ideal length in each sample, [S], Å; 0 for a single residue."""
     if xyz_SLA3.shape[1] < 2:
         return xyz_SLA3.new_zeros(xyz_SLA3.shape[0])

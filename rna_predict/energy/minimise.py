@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 EnergyFunction = Callable[[Tensor], Tensor]
@@ -15,7 +16,9 @@ ARMIJO = 1e-4
 """Share of the expected decrease that a step must reach."""
 
 
-def lbfgs(energy: EnergyFunction, start_SD: Tensor, steps: int, largest_move: float) -> tuple[Tensor, Tensor]:
+def lbfgs(
+    energy: EnergyFunction, start_SD: Float[Tensor, "s d"], steps: int, largest_move: float
+) -> tuple[Float[Tensor, "s d"], Float[Tensor, " s"]]:
     """Minimise each sample's energy.
 
     Args:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from rna_predict.chemistry.residues import C1
@@ -26,12 +27,12 @@ class TorsionPrior:
     link_weight_L3: Tensor
 
 
-def own_torsion_energy(torsion_SL4: Tensor, prior: TorsionPrior) -> Tensor:
+def own_torsion_energy(torsion_SL4: Float[Tensor, "s l 4"], prior: TorsionPrior) -> Float[Tensor, " s"]:
     """Σ weight · (1 - cos(torsion - prior)) over χ, γ, β of each sample, [S]."""
     return (prior.own_weight_L3 * (1 - torch.cos(torsion_SL4[..., :3] - prior.own_L3))).sum((-1, -2))
 
 
-def link_torsion_energy(xyz_SLA3: Tensor, prior: TorsionPrior) -> Tensor:
+def link_torsion_energy(xyz_SLA3: Float[Tensor, "s l a 3"], prior: TorsionPrior) -> Float[Tensor, " s"]:
     """Σ weight · (1 - cos(torsion - prior)) over ε, ζ and α of each sample, [S].
 
     Only for chains that are nearly closed: where a link is open three of the atoms can come to lie on a line, at which
@@ -60,7 +61,7 @@ class DistancePrior:
     width: float
 
 
-def distance_prior(logits_LLB: Tensor, edges: tuple[float, ...], nearest: int) -> DistancePrior:
+def distance_prior(logits_LLB: Float[Tensor, "l l b"], edges: tuple[float, ...], nearest: int) -> DistancePrior:
     """Energies of all pairs i < j that are at least `nearest` apart in sequence.
 
     Args:
@@ -74,7 +75,7 @@ def distance_prior(logits_LLB: Tensor, edges: tuple[float, ...], nearest: int) -
     return DistancePrior(first=first, second=second, energy_PB=energy, centre=edges[0] - width / 2, width=width)
 
 
-def distance_energy(xyz_SLA3: Tensor, prior: DistancePrior) -> Tensor:
+def distance_energy(xyz_SLA3: Float[Tensor, "s l a 3"], prior: DistancePrior) -> Float[Tensor, " s"]:
     """-log p of the C1'-C1' distances, linear between bin centres and flat outside them, summed over pairs, [S]."""
     c1 = xyz_SLA3[:, :, C1]
     gap = (c1[:, prior.first] - c1[:, prior.second]).square().sum(-1)
@@ -86,7 +87,7 @@ def distance_energy(xyz_SLA3: Tensor, prior: DistancePrior) -> Tensor:
     return (below + (place - low) * (above - below)).sum(-1)
 
 
-def compactness_energy(xyz_SLA3: Tensor) -> Tensor:
+def compactness_energy(xyz_SLA3: Float[Tensor, "s l a 3"]) -> Float[Tensor, " s"]:
     """Squared excess of the radius of gyration over 5.5·L^(1/3) Å, [S]; nothing is gained below it.
 
     Source of the law: Hyeon, Dima & Thirumalai 2006, J. Chem. Phys. 125, 194905 (R_G = 5.5 N^(1/3) Å).

@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from rna_predict.chemistry.base_frames import STANDARD_BASES
@@ -66,7 +67,7 @@ class NucleotideShape:
     nitrogen_L3: Tensor
 
 
-def nucleotide_shape(sequence: str, phase_L: Tensor, amplitude_L: Tensor) -> NucleotideShape:
+def nucleotide_shape(sequence: str, phase_L: Float[Tensor, " l"], amplitude_L: Float[Tensor, " l"]) -> NucleotideShape:
     """Rigid parts for a sequence with given puckers.
 
     Args:
@@ -103,7 +104,7 @@ def _axis_frame(axis: Tensor, other: Tensor) -> Tensor:
     return torch.stack([first, second, torch.linalg.cross(first, second)], dim=-1)
 
 
-def place_atoms(shape: NucleotideShape, frame: Frame, torsion_SL4: Tensor) -> Tensor:
+def place_atoms(shape: NucleotideShape, frame: Frame, torsion_SL4: Float[Tensor, "s l 4"]) -> Float[Tensor, "s l a 3"]:
     """All heavy atoms, [S, L, MAX_ATOMS, 3] in Å.
 
     Args:
@@ -143,7 +144,13 @@ def _with_phosphate_oxygens(xyz_SLA3: Tensor, alpha_S1: Tensor) -> Tensor:
     return torch.cat([xyz_SLA3[:, :, :1], op1[:, :, None], op2[:, :, None], xyz_SLA3[:, :, 3:]], dim=2)
 
 
-def place(a: Tensor, b: Tensor, c: Tensor, bond: tuple[float, float], torsion: Tensor) -> Tensor:
+def place(
+    a: Float[Tensor, "*b 3"],
+    b: Float[Tensor, "*b 3"],
+    c: Float[Tensor, "*b 3"],
+    bond: tuple[float, float],
+    torsion: Float[Tensor, "*#b"],
+) -> Float[Tensor, "*b 3"]:
     """The atom d with |cd| and angle b-c-d = `bond` (Å, degrees) and dihedral a-b-c-d = `torsion` (radians)."""
     length, angle = bond[0], math.radians(bond[1])
     along = torch.nn.functional.normalize(c - b, dim=-1)
@@ -153,7 +160,7 @@ def place(a: Tensor, b: Tensor, c: Tensor, bond: tuple[float, float], torsion: T
     return c + length * (math.sin(angle) * out - math.cos(angle) * along)
 
 
-def torsions_of(xyz_LA3: Tensor, fourth_slot_L: Tensor) -> Tensor:
+def torsions_of(xyz_LA3: Float[Tensor, "*b l a 3"], fourth_slot_L: Int[Tensor, " l"]) -> Float[Tensor, "*b l 4"]:
     """χ, γ, β, α' of each residue from its own atoms, [..., L, 4]; α' is read off OP1, so it exists for residue 1.
 
     Args:
@@ -174,7 +181,7 @@ def torsions_of(xyz_LA3: Tensor, fourth_slot_L: Tensor) -> Tensor:
     return torch.stack([chi, gamma, beta, alpha], dim=-1)
 
 
-def link_torsions(xyz_SLA3: Tensor) -> Tensor:
+def link_torsions(xyz_SLA3: Float[Tensor, "*b l a 3"]) -> Float[Tensor, "*b l-1 3"]:
     """ε and ζ of residue i and α of residue i + 1, radians, [..., L - 1, 3]."""
     here, there = xyz_SLA3[..., :-1, :, :], xyz_SLA3[..., 1:, :, :]
     c4, c3, o3 = (here[..., slot, :] for slot in (C4, C3, O3))
@@ -185,6 +192,6 @@ def link_torsions(xyz_SLA3: Tensor) -> Tensor:
     return torch.stack([epsilon, zeta, alpha], dim=-1)
 
 
-def fourth_slots(sequence: str) -> Tensor:
+def fourth_slots(sequence: str) -> Int[Tensor, " l"]:
     """int64 [L], slot of the last atom of χ: C4 of purines, C2 of pyrimidines."""
     return torch.tensor([ATOMS[letter].index(CHI_FOURTH[letter]) for letter in sequence])

@@ -1,19 +1,21 @@
 """The sampler over coordinates. It knows nothing of what denoises: analytic now, learned later."""
 
 from itertools import pairwise
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 CHURN_ABOVE = 1.0
 """Å (γ_min of AF3 Algorithm 18): below it no fresh noise is added."""
 
 
+@runtime_checkable
 class Denoiser(Protocol):
     """Anything that guesses clean coordinates."""
 
-    def __call__(self, noisy_SLA3: Tensor, sigma: float) -> Tensor:
+    def __call__(self, noisy_SLA3: Float[Tensor, "s l a 3"], sigma: float) -> Float[Tensor, "s l a 3"]:
         """Clean coordinates [S, L, MAX_ATOMS, 3] in Å from noisy ones with standard deviation `sigma` Å."""
         ...
 
@@ -28,8 +30,12 @@ def noise_schedule(start: float, end: float, steps: int, rho: float) -> list[flo
 
 
 def sample(
-    denoise: Denoiser, start_SLA3: Tensor, levels: list[float], churn: float, generators: list[torch.Generator]
-) -> Tensor:
+    denoise: Denoiser,
+    start_SLA3: Float[Tensor, "s l a 3"],
+    levels: list[float],
+    churn: float,
+    generators: list[torch.Generator],
+) -> Float[Tensor, "s l a 3"]:
     """AF3 Algorithm 18 without its random rotations, step scale 1 and noise scale 1, [S, L, MAX_ATOMS, 3].
 
     Args:

@@ -69,9 +69,12 @@ def stretched(off: float) -> float:
 
 
 def test_the_largest_gap_is_the_worst_bond_of_each_sample():
-    xyz = linked_pair().repeat(2, 1, 1, 1)
-    xyz[1, 1, P] = xyz[1, 0, O3] + torch.tensor([0.0, 0.0, 3.0], dtype=torch.float64)
-    torch.testing.assert_close(largest_gap(xyz), torch.tensor([0.0, 3.0 - 1.607], dtype=torch.float64))
+    xyz = torch.zeros(2, 3, MAX_ATOMS, 3, dtype=torch.float64)
+    for sample, bonds in enumerate(((1.607, 1.507), (4.607, 1.607))):
+        for residue, bond in enumerate(bonds):
+            xyz[sample, residue, O3, 0] = 7.0 * residue
+            xyz[sample, residue + 1, P, 0] = 7.0 * residue + bond
+    torch.testing.assert_close(largest_gap(xyz), torch.tensor([0.1, 3.0], dtype=torch.float64))
     assert largest_gap(xyz[:, :1]).tolist() == [0.0, 0.0]
 
 
@@ -132,6 +135,8 @@ def test_atoms_up_to_three_bonds_apart_across_the_link_do_not_clash(here, there,
         ("U", "C6", "O5'", True),
         ("G", "C8", "P", True),
         ("G", "N2", "O5'", True),
+        ("U", "O5'", "C2'", True),  # four bonds
+        ("U", "OP1", "C4'", True),
         ("G", "N1", "N7", False),  # one rigid base
         ("G", "C4'", "O2'", False),  # one rigid ribose
         ("U", "O5'", "C3'", False),  # three bonds

@@ -60,7 +60,6 @@ def test_sugar_centres_and_the_phosphate_have_the_right_hand_whatever_the_variab
         for centre, *ends in chiral_slots(letter, ("C1'", "C2'", "C3'", "C4'", "P")):
             a, b, c = (xyz[:, i, end] - xyz[:, i, centre] for end in ends)
             volume = (a * torch.linalg.cross(b, c)).sum(-1)
-            # P and its oxygens are placed by O3' of the residue before, which here lies anywhere
             assert (volume > 1.5).all(), (letter, ATOMS[letter][centre])
 
 
