@@ -4,7 +4,7 @@ Source of the coordinates: Olson et al. 2001, J. Mol. Biol. 313, 229 (table 1), 
 of Clowney et al. 1996, J. Am. Chem. Soc. 118, 509 so that both bases of an ideal Watson-Crick pair share one frame:
 x points to the major groove, y along the pair towards the first strand's backbone, z along its 5'→3' direction.
 The CCD's ideal coordinates differ from these crystal means by up to 0.05 Å in base bonds (C N1-C2, A C6-N6), so the
-bases are taken from here (docs/decisions/0004).
+bases are taken from here (docs/decisions/0005).
 """
 
 STANDARD_BASES: dict[str, dict[str, tuple[float, float, float]]] = {

@@ -54,6 +54,12 @@ class GeometryReport:
         return self.bonds.bonds_over_003 == 0 and clash <= MAX_CLASH_SCORE
 
     @property
+    def acceptable(self) -> bool:
+        """Whether bonds are within 0.06 Å of ideal, and the clash score is at most `MAX_CLASH_SCORE`."""
+        clash = self.clash_score or 0.0
+        return self.bonds.bonds_over_006 == 0 and clash <= MAX_CLASH_SCORE
+
+    @property
     def faults(self) -> str:
         """Chain breaks, pierced rings and inverted sugar centres in words; "" for a molecule that has none of them."""
         counts = {

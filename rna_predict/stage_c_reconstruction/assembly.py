@@ -44,7 +44,7 @@ CLOSED = Weights(
     torsion=0.5,
     link_torsion=0.5,
 )
-"""Hard atoms; knowledge about loops gives way where it contradicts them (docs/decisions/0005)."""
+"""Hard atoms; knowledge about loops gives way where it contradicts them (docs/decisions/0006)."""
 
 ROUNDS = 3
 """Extra rounds of the last touch for a model that is not settled."""

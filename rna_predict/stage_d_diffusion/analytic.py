@@ -99,14 +99,18 @@ def _kept_steps(pose: Pose, partner_L: np.ndarray, weight: float) -> Relations:
     )
 
 
-def scattered(pose: Pose, bodies: Bodies, config: StageDConfig, generators: list[torch.Generator]) -> Pose:
-    """One sample for each generator: the first as it is, in the others every body of two or more residues moved."""
+def scattered(
+    pose: Pose, bodies: Bodies, config: StageDConfig, generators: list[torch.Generator], keep_first: bool
+) -> Pose:
+    """One sample for each generator with every body of two or more residues moved; `keep_first` leaves the first."""
     samples, length = len(generators), pose.origin_SL3.shape[1]
     many = pose.sample(torch.zeros(samples, dtype=torch.int64))
     step = many.origin_SL3.new_zeros(samples, step_size(length, bodies))
     lever = bodies.levers(many.origin_SL3)
     moving = (torch.bincount(bodies.body_L, minlength=bodies.count) > 1).to(step)[:, None]
-    for index, generator in enumerate(generators[1:], start=1):
+    for index, generator in enumerate(generators):
+        if keep_first and index == 0:
+            continue
         noise = torch.randn(bodies.count, 6, generator=generator).to(step) * moving
         noise[:, :3] *= config.stem_turn * lever[index][:, None]
         noise[:, 3:] *= config.stem_shift

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable
 
-import torch
+import numpy as np
 
 from rna_predict import __version__
 from rna_predict.contracts import (
@@ -17,12 +17,10 @@ from rna_predict.contracts import (
     digest_of,
     require_same_rna,
 )
-from rna_predict.energy.stems import stem_bodies
-from rna_predict.stage_d_diffusion.analytic import AnalyticDenoiser, energy_model, scattered
 from rna_predict.stage_d_diffusion.config import StageDConfig
 from rna_predict.stage_d_diffusion.heuristic_confidence import heuristic_confidence
-from rna_predict.stage_d_diffusion.ranking import model_report, ranking_scores, sound
-from rna_predict.stage_d_diffusion.sampler import noise_schedule, sample
+from rna_predict.stage_d_diffusion.ranking import ranking_score
+from rna_predict.stage_d_diffusion.sampling import draw_samples
 
 
 def sample_ensemble(
@@ -44,37 +42,27 @@ def sample_ensemble(
 
 def _analytic(adjacency: Adjacency, embeddings: Embeddings, coordinates: Coordinates, config: StageDConfig) -> Ensemble:
     """The baseline: an analytic denoiser, heuristic confidence, no learned weights."""
-    model, start = energy_model(adjacency, embeddings, coordinates, config)
-    seeds = [config.seed + k for k in range(config.models)]
-    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-    pose = scattered(start, stem_bodies(adjacency.partner_L), config, generators)
-    denoiser = AnalyticDenoiser(model=model, pose=pose, config=config)
-    levels = noise_schedule(config.sigma_start, config.sigma_end, config.steps, config.rho)
-    sample(denoiser, pose.atoms(model.shape), levels, config.churn, generators)
-    xyz_SLA3 = denoiser.finish(lambda xyz: model_report(adjacency.sequence, xyz.numpy()).settled).numpy()
-    kept = sound(adjacency.id, adjacency.sequence, xyz_SLA3)
-    xyz_SLA3 = xyz_SLA3[kept]
-    terms = {name: value[kept].tolist() for name, value in denoiser.terms().items()}
-    confidence = heuristic_confidence(xyz_SLA3, adjacency, embeddings)
-    scores = ranking_scores(xyz_SLA3, terms, adjacency)
+    samples = draw_samples(adjacency, embeddings, coordinates, config)
+    xyz_SLA3 = np.stack([sample.xyz_LA3 for sample in samples])
+    judged = zip(samples, heuristic_confidence(xyz_SLA3, adjacency, embeddings), strict=True)
     models = [
         Model(
-            xyz_LA3=xyz_SLA3[k],
-            plddt_LA=confidence[k].plddt_LA,
-            pae_LL=confidence[k].pae_LL,
-            pde_LL=confidence[k].pde_LL,
-            ptm=confidence[k].ptm,
-            ranking_score=scores[k],
-            seed=seeds[index],
-            terms={name: float(values[k]) for name, values in terms.items()},
+            xyz_LA3=sample.xyz_LA3,
+            plddt_LA=confidence.plddt_LA,
+            pae_LL=confidence.pae_LL,
+            pde_LL=confidence.pde_LL,
+            ptm=confidence.ptm,
+            ranking_score=ranking_score(sample, adjacency.length),
+            seed=sample.seed,
+            terms=sample.terms,
         )
-        for k, index in enumerate(kept)
+        for sample, confidence in judged
     ]
     return Ensemble(
         id=adjacency.id,
         sequence=adjacency.sequence,
         confidence_kind="heuristic",
-        models=tuple(sorted(models, key=lambda m: -m.ranking_score)),
+        models=tuple(sorted(models, key=lambda model: -model.ranking_score)),
         provenance=Provenance(
             method="analytic baseline, no learned weights",
             package_version=__version__,
