@@ -79,7 +79,7 @@ def test_only_the_first_sample_starts_as_stage_c_left_it_and_stems_move_as_one(h
     _, pose = energy_model(hairpin.adjacency, hairpin.embeddings, hairpin.coordinates, QUIET)
     bodies = stem_bodies(hairpin.adjacency.partner_L)
     config = StageDConfig(stem_shift=2.0, stem_turn=0.3)
-    many = scattered(pose, bodies, config, [torch.Generator().manual_seed(k) for k in range(3)])
+    many = scattered(pose, bodies, config, seeded(0, 1, 2), True)
     torch.testing.assert_close(many.origin_SL3[0], pose.origin_SL3[0], atol=1e-4, rtol=0)
     stem, loop = [0, 1, 2, 3, 8, 9, 10, 11], [4, 5, 6, 7]
     for sample in (1, 2):
@@ -87,10 +87,15 @@ def test_only_the_first_sample_starts_as_stage_c_left_it_and_stems_move_as_one(h
         moved = (many.origin_SL3[sample, stem] - pose.origin_SL3[0, stem]).norm(dim=-1)
         assert moved.min() > 0.2
         assert rmsd(many.origin_SL3[sample, stem], pose.origin_SL3[0, stem]) < 1e-3
-    again = scattered(pose, bodies, config, [torch.Generator().manual_seed(k) for k in (7, 1)])
-    torch.testing.assert_close(again.origin_SL3[1], many.origin_SL3[1])
-    still = scattered(pose, bodies, StageDConfig(stem_shift=0.0, stem_turn=0.0), [torch.Generator()] * 2)
+    again = scattered(pose, bodies, config, seeded(7, 1), False)
+    torch.testing.assert_close(again.origin_SL3[1], many.origin_SL3[1])  # by its seed, not its neighbours'
+    assert (again.origin_SL3[0, stem] - pose.origin_SL3[0, stem]).norm(dim=-1).min() > 0.2
+    still = scattered(pose, bodies, StageDConfig(stem_shift=0.0, stem_turn=0.0), seeded(1, 2), False)
     torch.testing.assert_close(still.origin_SL3[1], pose.origin_SL3[0], atol=1e-4, rtol=0)
+
+
+def seeded(*seeds: int) -> list[torch.Generator]:
+    return [torch.Generator().manual_seed(seed) for seed in seeds]
 
 
 @pytest.mark.parametrize("sigma", [0.05, 4.0])

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from rna_predict.contracts import DISTOGRAM_EDGES, RnaSequence
-from rna_predict.contracts.structure import full_mask
+from rna_predict.contracts.structure import full_mask, whole_structure
 from rna_predict.errors import ConfigError, ContractError, PredictionError
 from rna_predict.evaluation.annotation import annotate_pairs, share_formed
 from rna_predict.evaluation.geometry_report import geometry_report
+from rna_predict.stage_d_diffusion import sampling
 from rna_predict.stage_d_diffusion.config import StageDConfig
 from rna_predict.stage_d_diffusion.heuristic_confidence import (
     aligned_error,
@@ -19,7 +20,6 @@ from rna_predict.stage_d_diffusion.heuristic_confidence import (
     pair_certainty,
     predicted_tm,
 )
-from rna_predict.stage_d_diffusion.ranking import sound
 from rna_predict.stage_d_diffusion.stage import sample_ensemble
 
 TINY = StageDConfig(models=2, steps=2, iterations=4, refine_iterations=100, distance_weight=0.2)
@@ -123,18 +123,71 @@ def test_inputs_of_another_rna_are_refused(hairpin):
         run(other)
 
 
-def test_broken_models_are_dropped_and_an_ensemble_of_them_is_refused(hairpin, caplog):
+@pytest.fixture
+def drawing(hairpin, monkeypatch):
+    """Replaces the sampler: `drawing(kind_by_seed)` draws models of that kind and returns the seeds asked for."""
     good = hairpin.coordinates.xyz_LA3
     mask = full_mask(hairpin.sequence.sequence)[..., None]
-    broken, mirrored = good.copy(), good * np.float32([-1, 1, 1])
-    broken[6:] += np.float32(5.0)
-    broken *= mask
-    models = np.stack([broken, good, mirrored, good])
-    assert sound("probe", hairpin.sequence.sequence, models) == [1, 3]
-    assert "sample 1" in caplog.text
-    assert "sample 3" in caplog.text
-    with pytest.raises(PredictionError, match=r"probe: none of 2 .*inverted"):
-        sound("probe", hairpin.sequence.sequence, np.stack([broken, mirrored]))
+    parted, strained = good.copy(), good.copy()
+    parted[6:] += np.float32(5.0)
+    strained[6:] += np.float32(0.11)  # bends one link by about 0.1 Å, too little for a break
+    models = {
+        "good": good,
+        "parted": parted * mask,
+        "mirrored": good * np.float32([-1, 1, 1]),
+        "strained": strained * mask,
+    }
+
+    def prepare(kinds: dict[int, str]) -> list[range]:
+        asked = []
+
+        def batch(model, start, adjacency, config, seeds):
+            asked.append(seeds)
+            return [one(models[kinds[seed]], seed) for seed in seeds]
+
+        monkeypatch.setattr(sampling, "_batch", batch)
+        return asked
+
+    def one(xyz_LA3: np.ndarray, seed: int) -> sampling.Sample:
+        report = geometry_report(whole_structure("model", hairpin.sequence.sequence, xyz_LA3))
+        return sampling.Sample(xyz_LA3=xyz_LA3, seed=seed, terms={"link": float(seed)}, report=report)
+
+    return prepare
+
+
+def drawn(hairpin, models: int) -> list[int]:
+    config = StageDConfig(models=models, seed=4)
+    found = sampling.draw_samples(hairpin.adjacency, hairpin.embeddings, hairpin.coordinates, config)
+    return [sample.seed for sample in found]
+
+
+def test_broken_models_are_replaced_by_those_of_the_next_seeds(hairpin, drawing):
+    asked = drawing({4: "parted", 5: "good", 6: "mirrored", 7: "good", 8: "mirrored", 9: "good"})
+    assert drawn(hairpin, 3) == [5, 7, 9]
+    assert [list(seeds) for seeds in asked] == [[4, 5, 6], [7, 8], [9]]
+
+
+def test_strained_models_stand_in_only_where_good_ones_are_too_few(hairpin, drawing, caplog):
+    asked = drawing({4: "strained", 5: "good", 6: "good"})
+    assert drawn(hairpin, 2) == [5, 6]
+    assert len(asked) == 2
+    assert not caplog.records
+    drawing({4: "strained", 5: "good", 6: "parted", 7: "mirrored"})
+    assert drawn(hairpin, 2) == [5, 4]
+    assert "1 of 2 models are good, 1 more" in caplog.text
+
+
+def test_an_ensemble_without_a_whole_molecule_is_refused(hairpin, drawing):
+    drawing(dict.fromkeys(range(4, 20), "mirrored"))
+    with pytest.raises(PredictionError, match=r"probe: none of 6 .*inverted.*seed"):
+        drawn(hairpin, 2)
+
+
+def test_the_model_of_lower_energy_a_residue_ranks_higher(hairpin, drawing):
+    drawing(dict.fromkeys(range(4, 20), "good"))
+    ensemble = run(hairpin, StageDConfig(models=3, seed=4))
+    assert [model.seed for model in ensemble.models] == [4, 5, 6]
+    assert [model.ranking_score for model in ensemble.models] == pytest.approx([-4 / 12, -5 / 12, -6 / 12])
 
 
 def test_identical_models_agree_fully(hairpin):
