@@ -8,6 +8,9 @@ TORCH ?= torch==2.13.0
 CORES ?= $(shell nproc 2>/dev/null || echo 1)
 JOBS ?= 2
 
+# What `rna-predict bench reconstruction` is timed beside; without its dependencies, which it does not need for that.
+PEER := mp-nerf==1.0.3 einops==0.8.2
+
 VENV := .venv
 BIN := $(VENV)/bin
 EXAMPLES := $(foreach id,trna_phe add_riboswitch hairpin,results/preds/$(id).pdb)
@@ -65,6 +68,7 @@ $(VENV)/.installed: pyproject.toml envs/constraints.txt $(VENV)/.torch
 $(VENV)/.installed-test: $(VENV)/.installed
 	@echo "Installing what the tests need"
 	@$(PIP) install -c envs/constraints.txt -e ".[test]"
+	@$(PIP) install --no-deps $(PEER)
 	@$(BIN)/python -m compileall -qq -j $(CORES) $(VENV)/lib || true
 	@touch $@
 
