@@ -1,5 +1,6 @@
 """Soft knowledge about a chain: its torsions, the distances of its residues, and its size."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -61,8 +62,13 @@ class DistancePrior:
     width: float
 
 
+FAR = 0.9
+"""A pair whose last, open bin holds more than this says only that it is far, and is left out: of 79,003 pairs of a
+400-nt RNA 7,958 stay with stage B's prior table."""
+
+
 def distance_prior(logits_LLB: Float[Tensor, "l l b"], edges: tuple[float, ...], nearest: int) -> DistancePrior:
-    """Energies of all pairs i < j that are at least `nearest` apart in sequence.
+    """Energies of the pairs i < j that are at least `nearest` apart in sequence and not surely far (`FAR`).
 
     Args:
         logits_LLB: [L, L, B] over bins of equal width whose first B - 1 upper edges are `edges` (the last bin is open).
@@ -70,6 +76,9 @@ def distance_prior(logits_LLB: Float[Tensor, "l l b"], edges: tuple[float, ...],
         nearest: smallest j - i.
     """
     first, second = torch.triu_indices(logits_LLB.shape[0], logits_LLB.shape[0], offset=nearest)
+    far = logits_LLB[first, second, -1] - torch.logsumexp(logits_LLB, dim=-1)[first, second]
+    near = far <= math.log(FAR)
+    first, second = first[near], second[near]
     width = edges[1] - edges[0]
     energy = -torch.log_softmax(logits_LLB[first, second], dim=-1)
     return DistancePrior(first=first, second=second, energy_PB=energy, centre=edges[0] - width / 2, width=width)

@@ -13,7 +13,7 @@ class StageCConfig:
     """`assembly`: stems placed as A-form and loops closed onto them; `nerf`: the chain rebuilt from torsions alone."""
     starts: int = 8
     """Traces that are grown and closed; the best one is refined."""
-    kept: int = 4
+    kept: int = 3
     """Traces that go on as whole chains of free nucleotides before the best is taken."""
     spread: float = 1.0
     """Width of the torsions' noise among the starts, in standard deviations of stage B's distributions."""
@@ -21,9 +21,9 @@ class StageCConfig:
     """Stiffness of A-form relations in stems, per Å²."""
     loop_weight: float = 3.0
     """Stiffness of stage B's steps in loops where it is certain, per Å²."""
-    steps_open: int = 100
+    steps_open: int = 80
     """Iterations with passable atoms."""
-    steps_closing: int = 100
+    steps_closing: int = 80
     """Iterations while links close, before and after the choice among the starts."""
     steps_closed: int = 200
     """Iterations with hard atoms and ideal links."""

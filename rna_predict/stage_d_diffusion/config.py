@@ -21,7 +21,7 @@ class StageDConfig:
     """Noise in Å on stage C's atoms from which the sampler starts."""
     sigma_end: float = 0.05
     """Noise in Å of the sampler's last step but one; the last goes to zero."""
-    steps: int = 10
+    steps: int = 6
     """Denoising steps."""
     rho: float = 7.0
     """Exponent of the noise schedule (Karras et al. 2022, eq. 5)."""
@@ -31,9 +31,9 @@ class StageDConfig:
     """Å by which stems are moved at random before sampling, so that models differ as a whole; not for the first."""
     stem_turn: float = 0.25
     """Radians by which stems are turned at random before sampling; not for the first model."""
-    iterations: int = 12
+    iterations: int = 10
     """Minimiser iterations of one analytic denoising."""
-    refine_iterations: int = 300
+    refine_iterations: int = 240
     """Minimiser iterations that end each model with ideal links and without overlaps."""
     distance_weight: float = 0.02
     """Weight of stage B's distogram in the analytic energy."""
