@@ -5,7 +5,7 @@
 
 PYTHON ?= $(firstword $(foreach p,python3 python3.14 python3.13 python3.12 python3.11 python,$(shell $(p) -c 'import sys; sys.version_info >= (3, 11) and print("$(p)")' 2>/dev/null)))
 TORCH ?= torch==2.13.0
-CORES ?= $(shell nproc 2>/dev/null || echo 1)
+CORES ?= $(shell env -u OMP_NUM_THREADS nproc 2>/dev/null || echo 1)
 JOBS ?= 2
 
 # What `rna-predict bench reconstruction` is timed beside; without its dependencies, which it does not need for that.

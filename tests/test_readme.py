@@ -16,7 +16,16 @@ COMMANDS = [
     for line in block.splitlines()
     if line.strip()
 ]
-QUICK = ["--set", "stage_c.starts=2", "--set", "stage_c.kept=1", "--set", "stage_d.models=2", "--set", "stage_d.steps=3"]
+QUICK = [
+    "--set",
+    "stage_c.starts=2",
+    "--set",
+    "stage_c.kept=1",
+    "--set",
+    "stage_d.models=2",
+    "--set",
+    "stage_d.steps=3",
+]
 HAIRPIN = "GGGCUUCGGCCC"
 
 BENCHMARKS = [command for command in COMMANDS if " bench " in command]

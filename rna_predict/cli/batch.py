@@ -9,9 +9,19 @@ from pathlib import Path
 from rna_predict.cli.console import LOG, steps
 from rna_predict.errors import RnaPredictError
 
-FAILURES = (RnaPredictError, OSError, MemoryError, ArithmeticError, LookupError, RuntimeError, ValueError)
-"""What may end one RNA without ending the others: our own errors, the machine's, and what numpy, torch and ViennaRNA
-raise. An AttributeError or TypeError is a fault of the program and stops the run."""
+FAILURES = (
+    RnaPredictError,
+    OSError,
+    MemoryError,
+    ArithmeticError,
+    LookupError,
+    RuntimeError,
+    ValueError,
+    TypeError,
+    AttributeError,
+)
+"""What may end one RNA without ending the others: our own errors, the machine's, what numpy, torch and ViennaRNA raise,
+and faults of the program, which are logged with their traceback. Only a request to stop ends the run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,7 +24,7 @@ def geometry(
     """Print chain breaks, bonds, clashes, sugar centres and rings of each model; the last line is one JSON object."""
     from rna_predict.formats.structure import read_structure
 
-    models = [read_structure(path, id=path.name.split(".")[0]) for path in files]
+    models = [read_structure(path, id=path.name.removesuffix(".gz").rpartition(".")[0]) for path in files]
     measured = [geometry_of(model) for model in models]
     formed = [pairs_formed(model, stages) for model in models]
     rows = [

@@ -107,7 +107,8 @@ def relax(
 ) -> Pose:
     """Minimise the energy through a schedule of (weights, iterations).
 
-    The neighbour list is renewed every `RENEW` iterations; in between no variable moves further than its skin allows.
+    The neighbour list is renewed every `RENEW` iterations. Atoms that come from further away than its skin in between
+    are met only after the next renewal, so a schedule ends with iterations in which little moves.
     """
     for weights, steps in schedule:
         for start in range(0, steps, RENEW):

@@ -18,7 +18,7 @@ class Relations:
         second: int64 [N].
         rotation_N33: [N, 3, 3].
         origin_N3: [N, 3], Å.
-        weight_N: [N], energy at 1 Å off (and at about 1/ARM rad).
+        weight_N: [N], stiffness per Å²: the energy is half of it at 1 Å off, or at about 1/ARM rad.
     """
 
     first: Tensor
@@ -33,7 +33,7 @@ ARM = 4.0
 
 
 def relation_energy(frame: Frame, relations: Relations, slack: float) -> Tensor:
-    """Energy of each sample, [S]: weight times squared deviation, linear beyond `slack` Å (pseudo-Huber).
+    """Energy of each sample, [S]: half the weight times the squared deviation, linear beyond `slack` Å (pseudo-Huber).
 
     Args:
         frame: base frames, rotation [S, L, 3, 3] and origin [S, L, 3].

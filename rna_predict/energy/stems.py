@@ -19,7 +19,7 @@ def stem_relations(sequence: str, partner_L: np.ndarray, weight: float, like: to
     Args:
         sequence: letters A C G U.
         partner_L: index of the paired residue or -1.
-        weight: energy at 1 Å off.
+        weight: stiffness per Å².
         like: a tensor whose dtype and device the result takes.
     """
     pairs = [(i, int(j)) for i, j in enumerate(partner_L) if j > i]

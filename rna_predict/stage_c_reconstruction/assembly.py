@@ -99,23 +99,36 @@ def _torsion_prior(torsions: Torsions, chain: ChainTorsions) -> TorsionPrior:
 def assemble(
     sequence: str, partner_L: np.ndarray, loops: LoopDecomposition, torsions: Torsions, config: StageCConfig
 ) -> np.ndarray:
-    """Coordinates float32 [L, MAX_ATOMS, 3] of the first attempt that is a whole and untangled molecule.
+    """Coordinates float32 [L, MAX_ATOMS, 3] of the first attempt that is a sound molecule.
+
+    Sound: no chain break, pierced ring, inverted sugar centre, bond off by 0.06 Å, and few clashes. After
+    `config.attempts` the least strained of those that are at least whole is taken, and a warning says so.
 
     Raises:
-        PredictionError: after `config.attempts` none is; the message says what was wrong with the last.
+        PredictionError: none is whole; the message says what was wrong with the last.
     """
     model = energy_model(sequence, partner_L, torsions, config)
+    expected = draw(torsions, 1, 0.0, torch.Generator())
     faults = ""
+    whole: list[tuple[int, np.ndarray]] = []
     for attempt in range(config.attempts):
         generator = torch.Generator().manual_seed(config.seed + attempt)
         chain = draw(torsions, config.starts, config.spread, generator)
+        if attempt == 0:  # the first trace of all is stage B's own angles
+            chain.own_SL4[0], chain.link_SL2[0] = expected.own_SL4[0], expected.link_SL2[0]
         rotation, origin = grow(sequence, loops, step_frames(model.shape, chain))
         traces = Pose(rotation_SL33=rotation, origin_SL3=origin, torsion_SL4=chain.own_SL4)
         xyz_LA3 = _close(sequence, model, traces, stem_bodies(partner_L), config)
-        faults = _report(sequence, xyz_LA3).faults
-        if not faults:
+        report = _report(sequence, xyz_LA3)
+        if report.acceptable and not report.faults:
             return xyz_LA3
+        faults = report.faults or f"{report.clashes} clashes, bonds off by up to {report.bonds.bond_max or 0:.2f} Å"
         log.info("%s: attempt %d of %d has %s", torsions.id, attempt + 1, config.attempts, faults)
+        if not report.faults:
+            whole.append((report.clashes + report.bonds.bonds_over_006, xyz_LA3))
+    if whole:
+        log.warning("%s: stage C's best of %d attempts is whole but strained", torsions.id, config.attempts)
+        return min(whole, key=lambda found: found[0])[1]
     raise PredictionError(
         f"{torsions.id}: stage C found no whole chain in {config.attempts} attempts; the last has {faults}. "
         "Try another stage_c.seed, more stage_c.attempts, or another secondary structure."

@@ -49,7 +49,7 @@ def complete_angles(torsions: Torsions) -> tuple[Tensor, Tensor]:
 
 
 def draw(torsions: Torsions, samples: int, spread: float, generator: torch.Generator) -> ChainTorsions:
-    """Samples around stage B's angles; the first sample is the angles themselves.
+    """Samples around stage B's angles.
 
     Args:
         torsions: means and concentrations.
@@ -60,7 +60,6 @@ def draw(torsions: Torsions, samples: int, spread: float, generator: torch.Gener
     angle, concentration = complete_angles(torsions)
     deviation = spread / (concentration + 2.0).sqrt()
     noise = torch.randn(samples, *angle.shape, generator=generator) * deviation
-    noise[0] = 0.0
     drawn = angle + noise
     own = torch.stack([drawn[..., _COLUMN[name]] for name in ("chi", "gamma", "beta", "alpha")], dim=-1)
     link = torch.stack([drawn[..., _COLUMN[name]] for name in ("epsilon", "zeta")], dim=-1)

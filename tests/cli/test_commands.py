@@ -120,7 +120,7 @@ def test_stage_d_and_export_refuse_what_was_made_from_other_files_than_those_bes
     assert run("export", "--root", tmp_path, "--out", out, "h").code == 0, "stage D did not read the torsions"
 
 
-def test_a_batch_goes_on_after_expected_failures_and_stops_at_a_fault_of_the_program(tmp_path):
+def test_a_batch_goes_on_after_every_failure_and_stops_only_when_asked_to(tmp_path):
     def work(name):
         if name == "b":
             raise PredictionError("no\nclosed chain")
@@ -135,8 +135,14 @@ def test_a_batch_goes_on_after_expected_failures_and_stops_at_a_fault_of_the_pro
         ("d", "done", ""),
     ]
     assert (exit_code(outcomes), exit_code(outcomes[:1])) == (1, 0)
-    with pytest.raises(TypeError):
-        run_batch(["a"], lambda name: name + 1)
+    fault = run_batch(["a", "b"], lambda name: name + 1 if name == "a" else None)
+    assert [(o.status, o.reason[:9]) for o in fault] == [("failed", "TypeError"), ("done", "")]
+
+    def interrupted(name):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_batch(["a"], interrupted)
 
 
 def test_config_resolve_writes_complete_files_and_names_a_wrong_key(run, tmp_path):

@@ -15,7 +15,7 @@ rule stage_d_diffusion:
         f"{RESULTS}/benchmarks/{{id}}/stage_d_diffusion.tsv"
     conda:
         "../../envs/rna-predict.yaml"
-    threads: 2
+    threads: 1
     resources:
         mem_mb=memory_of("stage_d"),
         runtime=runtime_of("stage_d"),
