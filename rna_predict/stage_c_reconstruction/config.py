@@ -17,9 +17,9 @@ class StageCConfig:
     """Traces that go on as whole chains of free nucleotides before the best is taken."""
     spread: float = 1.0
     """Width of the torsions' noise among the starts, in standard deviations of stage B's distributions."""
-    stem_weight: float = 20.0
+    stem_weight: float = 40.0
     """Stiffness of A-form relations in stems, per Å²."""
-    loop_weight: float = 3.0
+    loop_weight: float = 12.0
     """Stiffness of stage B's steps in loops where it is certain, per Å²."""
     steps_open: int = 80
     """Iterations with passable atoms."""

@@ -37,7 +37,7 @@ class StageDConfig:
     """Minimiser iterations that end each model with ideal links and without overlaps."""
     distance_weight: float = 0.02
     """Weight of stage B's distogram in the analytic energy."""
-    stem_weight: float = 20.0
+    stem_weight: float = 40.0
     """Stiffness of stage A's stems in the analytic energy, per Å²."""
     loop_weight: float = 1.0
     """Stiffness with which loops keep to stage C's local geometry, per Å²."""
