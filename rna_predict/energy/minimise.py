@@ -36,20 +36,23 @@ def lbfgs(
     value, gradient = _evaluate(energy, x)
     moves: list[Tensor] = []
     changes: list[Tensor] = []
+    active = torch.ones_like(value, dtype=torch.bool)
+    fresh = active
     for _ in range(steps):
         direction = _two_loop(gradient, moves, changes)
         slope = (direction * gradient).sum(-1)
         bound = largest_move / direction.abs().amax(-1).clamp(min=1e-12)
         rate = torch.minimum(torch.ones_like(bound), bound)
-        step, new_value, new_gradient = _backtrack(energy, x, value, direction, slope, rate)
+        line = (direction, slope, rate)
+        step, new_value, new_gradient = _backtrack(energy, x, value, line, active)
         moved = step.abs().amax(-1) > 0
-        if not bool(moved.any()) and not moves:
+        active = active & (moved | ~fresh)  # what cannot even go straight downhill has arrived
+        fresh = ~moved
+        if not bool(active.any()):
             break
         keep = moved[:, None].to(x)  # a sample without progress forgets its memory and starts again downhill
         moves = [move * keep for move in (*moves, step)]
         changes = [change * keep for change in (*changes, new_gradient - gradient)]
-        if not bool(moved.any()):
-            moves, changes = [], []
         if len(moves) > MEMORY:
             moves.pop(0)
             changes.pop(0)
@@ -90,12 +93,16 @@ def _two_loop(gradient: Tensor, moves: list[Tensor], changes: list[Tensor]) -> T
 
 
 def _backtrack(
-    energy: EnergyFunction, x: Tensor, value: Tensor, direction: Tensor, slope: Tensor, rate: Tensor
+    energy: EnergyFunction, x: Tensor, value: Tensor, line: tuple[Tensor, Tensor, Tensor], active: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Shorten each sample's step until its energy falls; a sample that finds none stays where it is."""
+    """Shorten each active sample's step until its energy falls; a sample that finds none stays where it is.
+
+    `line` is direction [S, D], slope [S] along it and first rate [S]. Returns step, energy and gradient after it.
+    """
+    direction, slope, rate = line
     step = torch.zeros_like(x)
     reached = value
-    waiting = torch.ones_like(value, dtype=torch.bool)
+    waiting = active
     gradient = direction
     for _ in range(5):
         trial = torch.where(waiting[:, None], rate[:, None] * direction, step)
