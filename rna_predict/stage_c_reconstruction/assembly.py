@@ -101,7 +101,7 @@ def assemble(
 ) -> np.ndarray:
     """Coordinates float32 [L, MAX_ATOMS, 3] of the first attempt that is a sound molecule.
 
-    Sound: no chain break, pierced ring, inverted sugar centre, bond off by 0.06 Å, and few clashes. After
+    Sound: no chain break, pierced ring, inverted sugar centre, bond off by 0.03 Å, and few clashes. After
     `config.attempts` the least strained of those that are at least whole is taken, and a warning says so.
 
     Raises:
@@ -120,12 +120,12 @@ def assemble(
         traces = Pose(rotation_SL33=rotation, origin_SL3=origin, torsion_SL4=chain.own_SL4)
         xyz_LA3 = _close(sequence, model, traces, stem_bodies(partner_L), config)
         report = _report(sequence, xyz_LA3)
-        if report.acceptable and not report.faults:
+        if report.settled and not report.faults:
             return xyz_LA3
         faults = report.faults or f"{report.clashes} clashes, bonds off by up to {report.bonds.bond_max or 0:.2f} Å"
         log.info("%s: attempt %d of %d has %s", torsions.id, attempt + 1, config.attempts, faults)
         if not report.faults:
-            whole.append((report.clashes + report.bonds.bonds_over_006, xyz_LA3))
+            whole.append((report.clashes + report.bonds.bonds_over_003, xyz_LA3))
     if whole:
         log.warning("%s: stage C's best of %d attempts is whole but strained", torsions.id, config.attempts)
         return min(whole, key=lambda found: found[0])[1]
