@@ -49,6 +49,9 @@ CLOSED = Weights(
 ROUNDS = 3
 """Extra rounds of the last touch for a model that is not settled."""
 
+ENOUGH = 3
+"""Whole but strained models after which the least strained is taken."""
+
 POLISH = replace(CLOSED, link=1500.0, link_slack=5.0, contact=600.0, margin=0.12, link_torsion=0.3)
 """The last touch: ideal links and no overlaps."""
 
@@ -101,8 +104,8 @@ def assemble(
 ) -> np.ndarray:
     """Coordinates float32 [L, MAX_ATOMS, 3] of the first attempt that is a sound molecule.
 
-    Sound: no chain break, pierced ring, inverted sugar centre, bond off by 0.03 Å, and few clashes. After
-    `config.attempts` the least strained of those that are at least whole is taken, and a warning says so.
+    Sound: no chain break, pierced ring, inverted sugar centre, bond off by 0.03 Å, and few clashes. Once `ENOUGH`
+    attempts were whole but strained, or after `config.attempts`, the least strained is taken, and a warning says so.
 
     Raises:
         PredictionError: none is whole; the message says what was wrong with the last.
@@ -126,8 +129,10 @@ def assemble(
         log.info("%s: attempt %d of %d has %s", torsions.id, attempt + 1, config.attempts, faults)
         if not report.faults:
             whole.append((report.clashes + report.bonds.bonds_over_003, xyz_LA3))
+        if len(whole) == ENOUGH:
+            break
     if whole:
-        log.warning("%s: stage C's best of %d attempts is whole but strained", torsions.id, config.attempts)
+        log.warning("%s: stage C's best of %d whole models is strained", torsions.id, len(whole))
         return min(whole, key=lambda found: found[0])[1]
     raise PredictionError(
         f"{torsions.id}: stage C found no whole chain in {config.attempts} attempts; the last has {faults}. "

@@ -31,8 +31,8 @@ class StageCConfig:
     """Iterations of each half of the last touch, which is repeated while a model is not settled."""
     seed: int = 0
     """Seed of the starts' noise."""
-    attempts: int = 3
-    """Attempts, each with the next seed, at a model without faults: breaks, stretched bonds, clashes, pierced rings."""
+    attempts: int = 8
+    """Attempts at most, each with the next seed, at a model without breaks, pierced rings, stretched bonds, clashes."""
 
     def __post_init__(self) -> None:
         """Raise ConfigError for an unknown method or a number out of range."""
