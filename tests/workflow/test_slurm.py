@@ -136,4 +136,4 @@ def test_the_literal_command_runs_each_stage_as_a_job_with_its_resources(workflo
     assert partitions == ["cpu", "cpu", "cpu", "gpu"], text
     gpu_job = next(job for job in jobs if "Partition=gpu" in job)
     assert "gres:gpu:1" in gpu_job.replace("gres/gpu", "gres:gpu").replace("=1", ":1")
-    assert "NumCPUs=2" in gpu_job
+    assert "NumCPUs=1" in gpu_job
