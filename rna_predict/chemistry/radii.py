@@ -3,6 +3,9 @@
 VDW_RADIUS: dict[str, float] = {"C": 1.70, "N": 1.55, "O": 1.52, "P": 1.80}
 """Å, Bondi, J. Phys. Chem. 68 (1964) 441, table I. Hydrogens are not added to the radius of their heavy atom."""
 
+CLASH_OVERLAP = 0.4
+"""Å by which two spheres may overlap before they clash; Word et al., J. Mol. Biol. 285 (1999) 1711 (MolProbity)."""
+
 HYDROGEN_BOND_ALLOWANCE = 0.3
 """Å by which a donor and an acceptor may come closer than other atoms before they clash.
 

@@ -11,7 +11,7 @@ from scipy.sparse.csgraph import shortest_path
 from scipy.spatial import KDTree
 from torch import Tensor
 
-from rna_predict.chemistry.radii import ACCEPTORS, DONORS, HYDROGEN_BOND_ALLOWANCE, VDW_RADIUS
+from rna_predict.chemistry.radii import ACCEPTORS, CLASH_OVERLAP, DONORS, HYDROGEN_BOND_ALLOWANCE, VDW_RADIUS
 from rna_predict.chemistry.residues import (
     ATOMS,
     BASE_N_SLOT,
@@ -28,14 +28,12 @@ from rna_predict.chemistry.residues import (
     O5,
     OP1,
     OP2,
+    RESIDUES,
     RINGS,
     SLOT,
     P,
     element,
 )
-
-CLASH_OVERLAP = 0.4
-"""Å of van der Waals overlap at which the field counts a clash."""
 
 RING_RADIUS = 1.35
 """Å around a ring's centre kept free on top of an atom's own radius: an atom there would pierce the ring."""
@@ -48,20 +46,19 @@ _BONDED_ACROSS = (
 """Slots of residues i and i + 1 that are at most three bonds apart."""
 
 _RIGID_RIBOSE = (C4, O4, C3, O3, C2, O2, C1, C5, BASE_N_SLOT)
-_LETTERS = "ACGU"
 
 
 @cache
 def _within_residue() -> np.ndarray:
     """bool [4, MAX_ATOMS, MAX_ATOMS]: atoms of one residue that torsions can bring together, over three bonds apart."""
-    allowed = np.zeros((len(_LETTERS), MAX_ATOMS, MAX_ATOMS), dtype=bool)
-    for row, letter in enumerate(_LETTERS):
+    allowed = np.zeros((len(RESIDUES), MAX_ATOMS, MAX_ATOMS), dtype=bool)
+    for row, letter in enumerate(RESIDUES):
         bonds = np.array([[SLOT[letter][a], SLOT[letter][b]] for a, b in BONDS[letter]])
         graph = coo_array((np.ones(len(bonds)), tuple(bonds.T)), shape=(MAX_ATOMS, MAX_ATOMS))
         steps = shortest_path(graph, directed=False, unweighted=True)
         allowed[row] = (steps > 3) & np.isfinite(steps)
     allowed[:, BASE_N_SLOT:, BASE_N_SLOT:] = False
-    allowed[np.ix_(range(len(_LETTERS)), _RIGID_RIBOSE, _RIGID_RIBOSE)] = False
+    allowed[np.ix_(range(len(RESIDUES)), _RIGID_RIBOSE, _RIGID_RIBOSE)] = False
     return allowed
 
 
@@ -112,7 +109,6 @@ def contact_table(sequence: str) -> ContactTable:
             donor.append(atom in DONORS[letter])
             acceptor.append(atom in ACCEPTORS[letter])
         rings += [[i * MAX_ATOMS + ATOMS[letter].index(a) for a in ring] for ring in RINGS[letter]]
-    atoms = len(residue)
     ring_index = torch.zeros(len(rings), 6, dtype=torch.int64)
     ring_weight = torch.zeros(len(rings), 6)
     for n, ring in enumerate(rings):
@@ -121,12 +117,12 @@ def contact_table(sequence: str) -> ContactTable:
     centres = [ring[0] // MAX_ATOMS for ring in rings]
     return ContactTable(
         residue_K=np.array(residue + centres),
-        letter_K=np.array([_LETTERS.index(sequence[i]) for i in residue + centres]),
+        letter_K=np.array([RESIDUES.index(sequence[i]) for i in residue + centres]),
         slot_K=np.array(slot + [MAX_ATOMS] * len(rings)),
         radius_K=np.array(radius + [RING_RADIUS] * len(rings)),
         donor_K=np.array(donor + [False] * len(rings)),
         acceptor_K=np.array(acceptor + [False] * len(rings)),
-        gather_index=torch.tensor(np.array(residue) * MAX_ATOMS + np.array(slot))[:atoms],
+        gather_index=torch.tensor(np.array(residue) * MAX_ATOMS + np.array(slot)),
         ring_index=ring_index,
         ring_weight=ring_weight,
     )

@@ -6,10 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from rna_predict.chemistry.ideal import BOND_LENGTHS
 from rna_predict.chemistry.residues import C3, O3, O5, P
-
-O3_P = 1.607  # Å, Gelbin et al. 1996
-_ANGLES = {"C3-O3-P": 119.7, "O3-P-O5": 104.0}  # degrees, Gelbin et al. 1996
+from rna_predict.geometry.nucleotide import ANGLE_C3_O3_P, ANGLE_O3_P_O5, LENGTH_O3_P, LENGTH_O5_P
 
 
 def _third_side(first: float, second: float, degrees: float) -> float:
@@ -17,9 +16,9 @@ def _third_side(first: float, second: float, degrees: float) -> float:
 
 
 LINK_DISTANCES: tuple[tuple[int, int, float, float], ...] = (
-    (O3, P, O3_P, 12.0),
-    (C3, P, _third_side(1.423, O3_P, _ANGLES["C3-O3-P"]), 1.0),
-    (O3, O5, _third_side(O3_P, 1.593, _ANGLES["O3-P-O5"]), 1.0),
+    (O3, P, LENGTH_O3_P, 12.0),
+    (C3, P, _third_side(BOND_LENGTHS["C3'", "O3'"].value, LENGTH_O3_P, ANGLE_C3_O3_P), 1.0),
+    (O3, O5, _third_side(LENGTH_O3_P, LENGTH_O5_P, ANGLE_O3_P_O5), 1.0),
 )
 """Slot in residue i, slot in residue i + 1, ideal distance in Å, relative stiffness; OP1 and OP2 follow the link."""
 
@@ -44,4 +43,4 @@ def largest_gap(xyz_SLA3: Float[Tensor, "s l a 3"]) -> Float[Tensor, " s"]:
     if xyz_SLA3.shape[1] < 2:
         return xyz_SLA3.new_zeros(xyz_SLA3.shape[0])
     bond = (xyz_SLA3[:, :-1, O3] - xyz_SLA3[:, 1:, P]).norm(dim=-1)
-    return (bond - O3_P).abs().amax(dim=-1)
+    return (bond - LENGTH_O3_P).abs().amax(dim=-1)

@@ -3,14 +3,14 @@
 import numpy as np
 import torch
 
+from rna_predict.chemistry.residues import CANONICAL_PAIRS
 from rna_predict.energy.pose import Bodies
 from rna_predict.energy.relations import Relations
 from rna_predict.geometry.frames import Frame
 from rna_predict.geometry.helix import at, relative, stem_frames
 
-CANONICAL = 1.0
-"""Weight of a relation between canonical pairs; a given non-canonical pair takes a tenth, since its geometry is not
-known."""
+NON_CANONICAL = 0.1
+"""Share of the weight that a relation of a given non-canonical pair has, since its geometry is not known."""
 
 
 def stem_relations(sequence: str, partner_L: np.ndarray, weight: float, like: torch.Tensor) -> Relations:
@@ -36,9 +36,8 @@ def stem_relations(sequence: str, partner_L: np.ndarray, weight: float, like: to
             second += [i + 1, j]
             frames.append(relative(at(five, 0), at(five, 1)))
             frames.append(relative(at(three, 1), at(three, 0)))
-    canonical = {"AU", "UA", "GC", "CG", "GU", "UG"}
     weights = [
-        weight * (CANONICAL if all(_pair(sequence, partner_L, k) in canonical for k in ends) else 0.1)
+        weight * (1.0 if all(_pair(sequence, partner_L, k) in CANONICAL_PAIRS for k in ends) else NON_CANONICAL)
         for ends in zip(first, second, strict=True)
     ]
     rotation = torch.stack([f[0] for f in frames]) if frames else torch.zeros(0, 3, 3)

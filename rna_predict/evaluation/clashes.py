@@ -5,13 +5,10 @@ from functools import cache
 import numpy as np
 from scipy.spatial import KDTree
 
-from rna_predict.chemistry.radii import ACCEPTORS, DONORS, HYDROGEN_BOND_ALLOWANCE, VDW_RADIUS
+from rna_predict.chemistry.radii import ACCEPTORS, CLASH_OVERLAP, DONORS, HYDROGEN_BOND_ALLOWANCE, VDW_RADIUS
 from rna_predict.chemistry.residues import ATOMS, BASE_N_SLOT, MAX_ATOMS, RESIDUES, element
 from rna_predict.contracts import Structure
 from rna_predict.evaluation.covalent import bonds_between, residue_types
-
-CLASH_OVERLAP = 0.4
-"""Å; Word et al., J. Mol. Biol. 285 (1999) 1711 (MolProbity)."""
 
 NEAR_BONDS = 3
 """Atoms at most this many bonds apart do not clash."""

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from rna_predict.contracts import Structure
-from rna_predict.contracts.structure import full_mask
+from rna_predict.contracts.structure import full_mask, whole_structure
 from rna_predict.evaluation.bond_geometry import BondGeometry, bond_geometry
 from rna_predict.evaluation.clashes import find_clashes
 from rna_predict.evaluation.entanglement import count_pierced_rings
@@ -50,14 +52,16 @@ class GeometryReport:
     @property
     def settled(self) -> bool:
         """Whether bonds are within 0.03 Å of ideal, and the clash score is at most `MAX_CLASH_SCORE`."""
-        clash = self.clash_score or 0.0
-        return self.bonds.bonds_over_003 == 0 and clash <= MAX_CLASH_SCORE
+        return self.bonds.bonds_over_003 == 0 and self._few_clashes
 
     @property
     def acceptable(self) -> bool:
         """Whether bonds are within 0.06 Å of ideal, and the clash score is at most `MAX_CLASH_SCORE`."""
-        clash = self.clash_score or 0.0
-        return self.bonds.bonds_over_006 == 0 and clash <= MAX_CLASH_SCORE
+        return self.bonds.bonds_over_006 == 0 and self._few_clashes
+
+    @property
+    def _few_clashes(self) -> bool:
+        return (self.clash_score or 0.0) <= MAX_CLASH_SCORE
 
     @property
     def faults(self) -> str:
@@ -86,3 +90,8 @@ def geometry_report(structure: Structure) -> GeometryReport:
         pierced=count_pierced_rings(structure),
         nonplanar=count_nonplanar(structure),
     )
+
+
+def model_report(sequence: str, xyz_LA3: np.ndarray) -> GeometryReport:
+    """Geometry of a model with every heavy atom, [L, MAX_ATOMS, 3] in Å."""
+    return geometry_report(whole_structure("model", sequence, xyz_LA3))

@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from rna_predict.chemistry.base_frames import STANDARD_BASES
+from rna_predict.chemistry.ideal import BOND_ANGLES, BOND_LENGTHS
 from rna_predict.chemistry.residues import (
     ATOMS,
     BASE_N_SLOT,
@@ -40,8 +41,15 @@ from rna_predict.geometry.ribose import RIBOSE_ATOMS, ribose
 CHI, GAMMA, BETA, ALPHA = range(4)
 """Columns of the torsion variables."""
 
-LENGTH_C5_O5, LENGTH_O5_P, LENGTH_P_OP = 1.440, 1.593, 1.485  # Å, Gelbin et al. 1996
-ANGLE_C4_C5_O5, ANGLE_C5_O5_P, ANGLE_O5_P_OP = 111.6, 120.9, 108.1  # degrees; Gelbin et al. 1996: O5'-P-OP 105.7-110.7
+LENGTH_O3_P = BOND_LENGTHS["P", "O3'"].value
+LENGTH_C5_O5 = BOND_LENGTHS["O5'", "C5'"].value
+LENGTH_O5_P = BOND_LENGTHS["P", "O5'"].value
+LENGTH_P_OP = BOND_LENGTHS["P", "OP1"].value
+ANGLE_C3_O3_P = BOND_ANGLES["C3'", "O3'", "P"].value
+ANGLE_O3_P_O5 = BOND_ANGLES["O3'", "P", "O5'"].value
+ANGLE_C4_C5_O5 = BOND_ANGLES["O5'", "C5'", "C4'"].value
+ANGLE_C5_O5_P = BOND_ANGLES["P", "O5'", "C5'"].value
+ANGLE_O5_P_OP = 108.1  # degrees; Gelbin et al. 1996: 105.7-110.7
 OP1_AFTER_O3, OP2_AFTER_O3 = 114.6, -114.6
 """Degrees about O5'-P from O3' of the residue before; with these angles OP1-P-OP2 is 119.6° (Gelbin et al. 1996)."""
 
@@ -137,7 +145,7 @@ def place_atoms(shape: NucleotideShape, frame: Frame, torsion_SL4: Float[Tensor,
 def _with_phosphate_oxygens(xyz_SLA3: Tensor, alpha_S1: Tensor) -> Tensor:
     """Put OP1 and OP2 on either side of the plane of O3' (of the residue before), P and O5'."""
     o5, phosphorus, c5 = (xyz_SLA3[:, :, slot] for slot in (O5, P, C5))
-    before = place(c5[:, :1], o5[:, :1], phosphorus[:, :1], (1.607, 104.0), alpha_S1)
+    before = place(c5[:, :1], o5[:, :1], phosphorus[:, :1], (LENGTH_O3_P, ANGLE_O3_P_O5), alpha_S1)
     o3 = torch.cat([before, xyz_SLA3[:, :-1, O3]], dim=1)
     op1 = place(o3, o5, phosphorus, (LENGTH_P_OP, ANGLE_O5_P_OP), alpha_S1.new_tensor(math.radians(OP1_AFTER_O3)))
     op2 = place(o3, o5, phosphorus, (LENGTH_P_OP, ANGLE_O5_P_OP), alpha_S1.new_tensor(math.radians(OP2_AFTER_O3)))

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from rna_predict.contracts import Torsions
 from rna_predict.contracts.loops import LoopDecomposition
-from rna_predict.contracts.structure import whole_structure
 from rna_predict.energy.contacts import contact_table, list_contacts
 from rna_predict.energy.model import EnergyModel, Weights, relax, settle
 from rna_predict.energy.pose import Bodies, Pose, each_alone
@@ -17,7 +16,7 @@ from rna_predict.energy.priors import TorsionPrior
 from rna_predict.energy.relations import Relations
 from rna_predict.energy.stems import stem_bodies, stem_relations, unstacked_neighbours
 from rna_predict.errors import PredictionError
-from rna_predict.evaluation.geometry_report import GeometryReport, geometry_report
+from rna_predict.evaluation.geometry_report import model_report
 from rna_predict.geometry.frames import Frame
 from rna_predict.geometry.nucleotide import nucleotide_shape
 from rna_predict.stage_c_reconstruction.chain import ChainTorsions, complete_angles, draw, grow, step_frames
@@ -122,7 +121,7 @@ def assemble(
         rotation, origin = grow(sequence, loops, step_frames(model.shape, chain))
         traces = Pose(rotation_SL33=rotation, origin_SL3=origin, torsion_SL4=chain.own_SL4)
         xyz_LA3 = _close(sequence, model, traces, stem_bodies(partner_L), config)
-        report = _report(sequence, xyz_LA3)
+        report = model_report(sequence, xyz_LA3)
         if report.settled and not report.faults:
             return xyz_LA3
         faults = report.faults or f"{report.clashes} clashes, bonds off by up to {report.bonds.bond_max or 0:.2f} Å"
@@ -149,12 +148,8 @@ def _close(sequence: str, model: EnergyModel, traces: Pose, bodies: Bodies, conf
     pose = pose.sample(lowest(model, pose, CLOSED, 1))
     polish = [(CLOSED, config.steps_polish), (POLISH, config.steps_polish)]
     pose = relax(model, pose, alone, polish)
-    pose = settle(model, pose, polish, lambda xyz: _report(sequence, xyz.numpy()).settled, ROUNDS)
+    pose = settle(model, pose, polish, lambda xyz: model_report(sequence, xyz.numpy()).settled, ROUNDS)
     return pose.atoms(model.shape)[0].numpy()
-
-
-def _report(sequence: str, xyz_LA3: np.ndarray) -> GeometryReport:
-    return geometry_report(whole_structure("model", sequence, xyz_LA3))
 
 
 def lowest(model: EnergyModel, pose: Pose, weights: Weights, count: int) -> Tensor:

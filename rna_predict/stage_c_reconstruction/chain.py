@@ -6,17 +6,20 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from rna_predict.chemistry.ideal import BOND_LENGTHS
 from rna_predict.chemistry.residues import C3, C4, C5, O3, O5
 from rna_predict.chemistry.torsions import A_FORM_DEGREES
 from rna_predict.contracts import TORSION_FIELDS, Torsions
 from rna_predict.contracts.loops import LoopDecomposition, Stem
-from rna_predict.energy.links import O3_P
 from rna_predict.geometry.frames import Frame, frame_from_atoms
 from rna_predict.geometry.helix import at, relative, stem_frames
 from rna_predict.geometry.nucleotide import (
+    ANGLE_C3_O3_P,
     ANGLE_C4_C5_O5,
     ANGLE_C5_O5_P,
+    ANGLE_O3_P_O5,
     LENGTH_C5_O5,
+    LENGTH_O3_P,
     LENGTH_O5_P,
     NucleotideShape,
     place,
@@ -79,10 +82,10 @@ def step_frames(shape: NucleotideShape, chain: ChainTorsions) -> Frame:
     here, there = local[:, :-1], local[:, 1:]
     epsilon, zeta = chain.link_SL2[:, :-1].unbind(-1)
     chi_gamma_beta_alpha = chain.own_SL4[:, 1:].unbind(-1)
-    phosphorus = place(here[:, :, C4], here[:, :, C3], here[:, :, O3], (O3_P, 119.7), epsilon)
-    o5 = place(here[:, :, C3], here[:, :, O3], phosphorus, (LENGTH_O5_P, 104.0), zeta)
+    phosphorus = place(here[:, :, C4], here[:, :, C3], here[:, :, O3], (LENGTH_O3_P, ANGLE_C3_O3_P), epsilon)
+    o5 = place(here[:, :, C3], here[:, :, O3], phosphorus, (LENGTH_O5_P, ANGLE_O3_P_O5), zeta)
     c5 = place(here[:, :, O3], phosphorus, o5, (LENGTH_C5_O5, ANGLE_C5_O5_P), chi_gamma_beta_alpha[3])
-    c4 = place(phosphorus, o5, c5, (1.510, ANGLE_C4_C5_O5), chi_gamma_beta_alpha[2])
+    c4 = place(phosphorus, o5, c5, (BOND_LENGTHS["C5'", "C4'"].value, ANGLE_C4_C5_O5), chi_gamma_beta_alpha[2])
     grown = frame_from_atoms(o5, c5, c4)
     own = frame_from_atoms(there[:, :, O5], there[:, :, C5], there[:, :, C4])
     return grown.compose(own.invert())

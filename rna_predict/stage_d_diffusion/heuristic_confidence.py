@@ -10,6 +10,7 @@ import numpy as np
 
 from rna_predict.chemistry.residues import C1, C4, MAX_ATOMS, P
 from rna_predict.contracts import DISTOGRAM_EDGES, Adjacency, Embeddings
+from rna_predict.evaluation.lddt import INCLUSION_RADIUS, THRESHOLDS
 from rna_predict.evaluation.tm_score import d0_rna
 
 _TRACE = (P, C4, C1)
@@ -18,9 +19,6 @@ _TRACE = (P, C4, C1)
 _BASE, _STEM, _AGREEMENT = 0.25, 0.30, 0.30
 """pLDDT / 100 = base + stem · certainty (half of it outside stems) + agreement · consensus among models. Set by hand so
 that sure stems come near 80 and loops near 55; nothing is fitted."""
-
-_THRESHOLDS = (0.5, 1.0, 2.0, 4.0)
-_RADIUS = 15.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,11 +50,11 @@ def consensus(xyz_SLA3: np.ndarray) -> np.ndarray:
     apart = owner[:, None] != owner
     score = np.zeros((models, length))
     for reference in range(models):
-        near = (gaps[reference] < _RADIUS) & apart
+        near = (gaps[reference] < INCLUSION_RADIUS) & apart
         count = np.bincount(owner, near.sum(1), length).clip(min=1)
         for model in (m for m in range(models) if m != reference):
             off = np.abs(gaps[model] - gaps[reference])
-            kept = sum(((off < limit) & near).sum(1) for limit in _THRESHOLDS) / len(_THRESHOLDS)
+            kept = sum(((off < limit) & near).sum(1) for limit in THRESHOLDS) / len(THRESHOLDS)
             score[model] += np.bincount(owner, kept, length) / count / (models - 1)
     return score
 

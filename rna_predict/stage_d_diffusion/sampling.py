@@ -7,12 +7,11 @@ import numpy as np
 import torch
 
 from rna_predict.contracts import Adjacency, Coordinates, Embeddings
-from rna_predict.contracts.structure import whole_structure
 from rna_predict.energy.model import EnergyModel
 from rna_predict.energy.pose import Pose
 from rna_predict.energy.stems import stem_bodies
 from rna_predict.errors import PredictionError
-from rna_predict.evaluation.geometry_report import GeometryReport, geometry_report
+from rna_predict.evaluation.geometry_report import GeometryReport, model_report
 from rna_predict.stage_d_diffusion.analytic import AnalyticDenoiser, energy_model, scattered
 from rna_predict.stage_d_diffusion.config import StageDConfig
 from rna_predict.stage_d_diffusion.sampler import noise_schedule, sample
@@ -91,7 +90,7 @@ def _batch(model: EnergyModel, start: Pose, adjacency: Adjacency, config: StageD
     sample(denoiser, pose.atoms(model.shape), levels, config.churn, generators)
 
     def settled(xyz_LA3: torch.Tensor) -> bool:
-        return _report(adjacency.sequence, xyz_LA3.numpy()).settled
+        return model_report(adjacency.sequence, xyz_LA3.numpy()).settled
 
     xyz_SLA3 = denoiser.finish(settled).numpy()
     terms = denoiser.terms()
@@ -100,11 +99,7 @@ def _batch(model: EnergyModel, start: Pose, adjacency: Adjacency, config: StageD
             xyz_LA3=xyz_SLA3[k],
             seed=seed,
             terms={name: float(values[k]) for name, values in terms.items()},
-            report=_report(adjacency.sequence, xyz_SLA3[k]),
+            report=model_report(adjacency.sequence, xyz_SLA3[k]),
         )
         for k, seed in enumerate(seeds)
     ]
-
-
-def _report(sequence: str, xyz_LA3: np.ndarray) -> GeometryReport:
-    return geometry_report(whole_structure("model", sequence, xyz_LA3))
