@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 Init = Literal["lecun", "relu", "zeros", "adaptive_zero"]
-"""How a linear layer starts: truncated normal of variance 1/fan_in, 2/fan_in, zeros, or zeros with bias -2 (AdaLN-Zero)."""
+"""How a linear layer starts: truncated normal of variance 1 or 2 over fan_in, zeros, zeros with bias -2 (AdaLN)."""
 
 TRUNCATED_STD = 0.87962566103423978
 """Standard deviation of a normal distribution cut at ±2."""
@@ -41,7 +41,7 @@ class Linear(nn.Linear):
 
 
 def layer_norm(channels: int, *, scale: bool = True, offset: bool = True) -> nn.LayerNorm:
-    """LayerNorm over the last axis, eps 1e-5; without `offset` in AdaLN and the denoiser, without either inside AdaLN."""
+    """LayerNorm over the last axis, eps 1e-5. AdaLN and the denoiser have no offset, AdaLN's inner one no scale."""
     return nn.LayerNorm(channels, elementwise_affine=scale, bias=offset and scale)
 
 
