@@ -7,7 +7,6 @@ Nothing is ever instantiated from a configuration file.
 import dataclasses
 import importlib
 import math
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,12 +18,10 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from yaml.composer import ComposerError
-from yaml.constructor import ConstructorError
-from yaml.events import AliasEvent
 
 from rna_predict.contracts import atomic_path
 from rna_predict.errors import ConfigError
+from rna_predict.plain_yaml import read_yaml
 
 STAGE_CONFIGS = {
     "stage_a": ("rna_predict.stage_a_adjacency.config", "StageAConfig"),
@@ -33,8 +30,6 @@ STAGE_CONFIGS = {
     "stage_d": ("rna_predict.stage_d_diffusion.config", "StageDConfig"),
 }
 """Module and dataclass of each stage's settings, imported when asked for."""
-
-MAX_YAML_BYTES = 1_000_000
 
 
 class StageConfig(Protocol):
@@ -148,57 +143,6 @@ def _refuse_unsafe(value: Any, where: str, key: str = "") -> None:
 
 def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
-
-
-class _PlainLoader(yaml.SafeLoader):
-    """YAML of plain values: no aliases (their expansion can be exponential), no tags, no key twice."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        """Refuse an alias where it is used."""
-        if self.check_event(AliasEvent):
-            event = self.peek_event()
-            raise ComposerError(None, None, f"alias *{event.anchor} is refused", event.start_mark)
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        """Refuse a key that stands twice."""
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if key.value in seen:
-                raise ConstructorError(None, None, f"key {key.value!r} twice", key.start_mark)
-            seen.add(key.value)
-        return super().construct_mapping(node, deep=deep)
-
-
-# YAML 1.1 reads 1e-3 as a string, as it lacks a dot; people mean the number (OmegaConf's loader agrees).
-_PlainLoader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+$"),
-    list("-+0123456789"),
-)
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Read a small YAML file of plain values: no tags, no aliases, no key twice, a mapping at the top.
-
-    Raises:
-        ConfigError: naming file and line.
-    """
-    try:
-        if path.stat().st_size > MAX_YAML_BYTES:
-            raise ConfigError(f"{path}: larger than {MAX_YAML_BYTES} bytes; this is no configuration file.")
-        content = yaml.load(path.read_text(encoding="utf-8"), _PlainLoader)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}).") from error
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        raise ConfigError(f"{path}{line}: {getattr(error, 'problem', None) or _first_line(error)}") from error
-    if content is None:
-        return {}
-    if not isinstance(content, dict):
-        raise ConfigError(f"{path}: expected keys and values, found {type(content).__name__}.")
-    return content
 
 
 def read_stage_config(stage: str, path: Path | None) -> StageConfig:

@@ -17,5 +17,9 @@ class ContractError(RnaPredictError):
     """A file or object that crosses a stage wall is foreign, damaged, stale, or contradicts itself."""
 
 
+class WeightsError(RnaPredictError):
+    """A weights file is missing, damaged, unsafe, or does not fit the network that it is opened for."""
+
+
 class PredictionError(RnaPredictError):
     """A stage could not produce a result that passes its own checks."""

@@ -4,6 +4,7 @@ Arrays are numpy (stage A must not import torch); stages turn them into tensors 
 Units: Å and radians in (-π, π].
 """
 
+from rna_predict.atomic import atomic_path
 from rna_predict.contracts.adjacency import Adjacency
 from rna_predict.contracts.coordinates import BUILD_METHODS, Coordinates
 from rna_predict.contracts.embeddings import DISTOGRAM_EDGES, Embeddings
@@ -13,7 +14,6 @@ from rna_predict.contracts.loops import STATES, Loop, LoopDecomposition, Stem, d
 from rna_predict.contracts.record import (
     Provenance,
     Record,
-    atomic_path,
     digest_of,
     require_same_input,
     require_same_rna,

@@ -5,9 +5,9 @@ from string import ascii_lowercase, ascii_uppercase
 
 import numpy as np
 
+from rna_predict.contracts import atomic_path
 from rna_predict.contracts.adjacency import Adjacency
 from rna_predict.contracts.loops import crossings, find_stems
-from rna_predict.contracts.record import atomic_path
 from rna_predict.errors import InputError
 
 OPENING = "([{<" + ascii_uppercase
