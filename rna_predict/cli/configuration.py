@@ -13,6 +13,18 @@ import typer
 from rna_predict.cli.console import LOG
 from rna_predict.errors import ConfigError
 
+Weights = Annotated[
+    Path | None,
+    typer.Option(help="Weights file (.safetensors) of the networks: stage B runs its trunk, stage D its denoiser."),
+]
+Untrained = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PROFILE",
+        help="Run the networks of a profile on RANDOM weights, to try the path and its cost. Outputs say UNTRAINED.",
+    ),
+]
+
 app = typer.Typer(help="Settings of the four stages.", no_args_is_help=True)
 
 
@@ -30,16 +42,37 @@ def resolve(
     stage: Annotated[list[str] | None, typer.Option(help="Stage to resolve; without it all four.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for stage_a.yaml … stage_d.yaml.")] = Path("results/config"),
     config_dir: Annotated[Path | None, typer.Option(help="Folder with the groups; without it the defaults.")] = None,
+    weights: Weights = None,
+    untrained: Untrained = None,
 ) -> None:
     """Write each stage's complete settings as plain YAML; a file whose content stays the same is not touched."""
     from rna_predict.config import STAGE_CONFIGS, resolve_stage_config, write_stage_config
 
     wanted = stage or list(STAGE_CONFIGS)
-    choices, overrides = split_settings(settings or [], wanted)
+    network = [setting for setting in network_settings(weights, untrained) if setting.partition(".")[0] in wanted]
+    choices, overrides = split_settings([*network, *(settings or [])], wanted)
     resolved = {name: resolve_stage_config(name, config_dir, overrides[name], choices[name]) for name in wanted}
     for name, values in resolved.items():
         changed = write_stage_config(values, out / f"{name}.yaml")
         LOG.info("%s: %s", out / f"{name}.yaml", "written" if changed else "unchanged")
+
+
+def network_settings(weights: Path | None, untrained: str | None) -> list[str]:
+    """The settings that hand stages B and D over to the networks, as `stage.key=value`; none where neither is named.
+
+    Raises:
+        ConfigError: both are named.
+    """
+    if weights is not None and untrained is not None:
+        raise ConfigError(f"--weights {weights} and --untrained {untrained}: name one of them.")
+    if weights is None and untrained is None:
+        return []
+    key, value = ("weights", str(weights)) if weights is not None else ("untrained_profile", untrained)
+    quoted = "'" + str(value).replace("\\", "\\\\").replace("'", "\\'") + "'"  # Hydra's grammar
+    backends = {"stage_b": "trunk", "stage_d": "diffusion"}
+    return [
+        f"{stage}.{setting}" for stage, name in backends.items() for setting in (f"backend={name}", f"{key}={quoted}")
+    ]
 
 
 def split_settings(settings: Sequence[str], stages: Sequence[str]) -> tuple[dict[str, str], dict[str, list[str]]]:

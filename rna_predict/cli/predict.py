@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rna_predict.cli.batch import Outcome, attempt, exit_code
-from rna_predict.cli.configuration import split_settings
+from rna_predict.cli.configuration import Untrained, Weights, network_settings, split_settings
 from rna_predict.cli.console import LOG, Steps, steps
 from rna_predict.cli.stages import Ambiguous
 from rna_predict.cli.threads import set_threads
@@ -35,6 +35,8 @@ def predict(
     threads: Annotated[int, typer.Option(min=1, help="Threads for OpenMP, BLAS and torch.")] = 1,
     ambiguous: Ambiguous = "refuse",
     config_dir: Annotated[Path | None, typer.Option(help="Folder with the stages' groups.")] = None,
+    weights: Weights = None,
+    untrained: Untrained = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="stage_d=choice, or one value: stage_c.steps=50.")
     ] = None,
@@ -45,7 +47,7 @@ def predict(
     """
     check_folder(out)
     set_threads(threads)
-    settings = list(set_ or [])
+    settings = [*network_settings(weights, untrained), *(set_ or [])]
     settings += [] if models is None else [f"stage_d.models={models}"]
     settings += [] if seed is None else [f"stage_d.seed={seed}"]
     config = pipeline_config(config_dir, settings)

@@ -1,4 +1,4 @@
-"""Read the sample sheet: tab-separated, columns id, sequence and (optional) structure, as strictly as FASTA."""
+"""Read the sample sheet: tab-separated, columns id, sequence and (optional) structure and msa, as strictly as FASTA."""
 
 import csv
 from dataclasses import dataclass, field
@@ -11,15 +11,17 @@ from rna_predict.formats.normalise import check_length, checked_sequence
 from rna_predict.formats.reading import Notice, read_text
 
 REQUIRED = ("id", "sequence")
-COLUMNS = (*REQUIRED, "structure")
+FILES = ("structure", "msa")
+COLUMNS = (*REQUIRED, *FILES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleRow:
-    """One RNA of the sheet; `structure` is the path as it stands there, or None."""
+    """One RNA of the sheet; `structure` and `msa` are paths as they stand there, or None."""
 
     rna: RnaSequence
     structure: Path | None
+    msa: Path | None
     line: int
 
 
@@ -106,11 +108,12 @@ def _take(sheet: SampleSheet, line: int, row: dict[str, str], options: FastaOpti
         if options.max_length:
             check_length("".join(row["sequence"].split()), options.max_length, options.pair_channels)
         rna, notices = checked_sequence(row["id"], row["sequence"], options.ambiguous)
-        if "\0" in row["structure"]:
-            raise InputError("structure: the path holds a NUL character. Remove it.")
+        for column in FILES:
+            if "\0" in row[column]:
+                raise InputError(f"{column}: the path holds a NUL character. Remove it.")
     except InputError as error:
         sheet.failures.append(RecordFailure(id=ascii(row["id"][:80])[1:-1], line=line, reason=str(error)))
         return
-    structure = Path(row["structure"]) if row["structure"] else None
-    sheet.rows.append(SampleRow(rna=rna, structure=structure, line=line))
+    structure, msa = (Path(row[column]) if row[column] else None for column in FILES)
+    sheet.rows.append(SampleRow(rna=rna, structure=structure, msa=msa, line=line))
     sheet.notices.extend(Notice(kind=n.kind, message=n.message, id=rna.id, line=line) for n in notices)

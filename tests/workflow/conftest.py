@@ -28,7 +28,7 @@ OWED = {
 command, *rest = sys.argv[1:]
 print("attempt of", command)
 parser = argparse.ArgumentParser()
-for name in ("--root", "--config", "--config-dir", "--threads", "--out", "--given", "--ambiguous", "--stage"):
+for name in ("--root", "--config", "--config-dir", "--threads", "--out", "--given", "--ambiguous", "--stage", "--weights", "--untrained", "--msa"):
     parser.add_argument(name)
 parser.add_argument("words", nargs="*")
 options = parser.parse_intermixed_args(rest)

@@ -16,6 +16,7 @@ from snakemake.logging import logger
 from snakemake.utils import validate
 
 STAGES = ("stage_a", "stage_b", "stage_c", "stage_d")
+NETWORK_STAGES = ("stage_b", "stage_d")
 
 
 def read_samples(path, schema):
@@ -53,7 +54,8 @@ def config_key(stage):
         raise WorkflowError(f"{stage}: choice: {chosen} does not exist. Choices: {found}.")
     content = yaml.safe_load(chosen.read_text()) or {}
     composed = sorted(folder.glob("*.yaml")) if "defaults" in content else []
-    parts = [content, [file.read_text() for file in composed], config[stage]["overrides"], PACKAGE_VERSION]
+    composed_text = [file.read_text() for file in composed]
+    parts = [content, composed_text, config[stage]["overrides"], network_arguments(stage), PACKAGE_VERSION]
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 
@@ -67,6 +69,23 @@ def settings_of_stage(wildcards):
     chosen = config[wildcards.stage]
     overrides = [f"{wildcards.stage}.{override}" for override in chosen["overrides"]]
     return [f"{wildcards.stage}={chosen['choice']}", *overrides]
+
+
+def network_arguments(stage):
+    """`--weights=FILE` or `--untrained=PROFILE` of the config for the stages that run networks, else nothing."""
+    if stage not in NETWORK_STAGES:
+        return []
+    return [f"--{key}={config[key]}" for key in ("weights", "untrained") if key in config]
+
+
+def network_of_stage(wildcards):
+    """The arguments of `rna-predict config resolve` that hand a stage over to the networks."""
+    return network_arguments(wildcards.stage)
+
+
+def weights_of_config(wildcards):
+    """The weights file that the config names, or no file: an input, so that other weights rerun stages B and D."""
+    return config.get("weights", [])
 
 
 def row_of(wildcards):
@@ -84,6 +103,11 @@ def sequence_of(wildcards):
 def structure_of(wildcards):
     """The file with the given secondary structure, or no file."""
     return row_of(wildcards).get("structure") or []
+
+
+def msa_of(wildcards):
+    """The alignment of the RNA's homologs, or no file."""
+    return row_of(wildcards).get("msa") or []
 
 
 def root_of_stages(wildcards, output):
@@ -104,6 +128,11 @@ def folder_of_models(wildcards, input):
 def given_argument(wildcards, input):
     """`--given <id>=<file>` as a list, or nothing."""
     return [f"--given={wildcards.id}={input.given}"] if input.get("given") else []
+
+
+def msa_argument(wildcards, input):
+    """`--msa <id>=<file>` as a list, or nothing."""
+    return [f"--msa={wildcards.id}={input.msa}"] if input.get("msa") else []
 
 
 def natives_folder(wildcards):

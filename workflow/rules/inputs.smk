@@ -17,11 +17,12 @@ rule resolve_config:
     params:
         config_key=key_of_config,
         config_dir=config["config_dir"],
+        network=network_of_stage,
         settings=settings_of_stage,
         folder=folder_of_output,
     shell:
         "python -m rna_predict config resolve --config-dir {params.config_dir:q} --out {params.folder:q}"
-        " --stage {wildcards.stage} {params.settings:q} 2>&1"
+        " --stage {wildcards.stage} {params.network:q} {params.settings:q} 2>&1"
         " | tee {log:q}.attempt{resources.attempt} > {log:q}"
 
 

@@ -3,6 +3,8 @@ rule stage_b_torsion:
     input:
         sequence=rules.prepare_input.output.sequence,
         adjacency=rules.stage_a_adjacency.output.adjacency,
+        msa=msa_of,
+        weights=weights_of_config,
         config=rules.resolve_config.output.settings.replace("{stage}", "stage_b"),
     output:
         torsions=f"{RESULTS}/stages/{{id}}/b_torsions.safetensors",
@@ -21,7 +23,8 @@ rule stage_b_torsion:
         gpu=gpu_of("stage_b"),
     params:
         root=root_of_stages,
+        msa=msa_argument,
     shell:
         "python -m rna_predict stage-b --root {params.root:q} --config {input.config:q} --threads {threads}"
-        " {wildcards.id:q} 2>&1"
+        " {params.msa:q} {wildcards.id:q} 2>&1"
         " | tee {log:q}.attempt{resources.attempt} > {log:q}"

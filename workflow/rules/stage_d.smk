@@ -3,8 +3,10 @@ rule stage_d_diffusion:
     input:
         sequence=rules.prepare_input.output.sequence,
         adjacency=rules.stage_a_adjacency.output.adjacency,
+        torsions=rules.stage_b_torsion.output.torsions,
         embeddings=rules.stage_b_torsion.output.embeddings,
         coordinates=rules.stage_c_reconstruction.output.coordinates,
+        weights=weights_of_config,
         config=rules.resolve_config.output.settings.replace("{stage}", "stage_d"),
     output:
         models=f"{RESULTS}/stages/{{id}}/d_models.cif",
