@@ -35,6 +35,7 @@ def sheet(tmp_path, *rows: str):
         ({"stage_c": {"choice": "../x"}}, "'../x' does not match"),
         ({"results": "a;touch P"}, "'a;touch P' does not match"),
         ({"ambiguous": "guess"}, "'guess' is not one of"),
+        ({"weights": "w.safetensors", "untrained": "nano"}, "should not be valid under"),
     ],
 )
 def test_the_schema_names_the_key_or_value(root, changes, named):

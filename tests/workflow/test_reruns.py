@@ -68,3 +68,24 @@ def test_a_second_run_refuses_while_one_writes_and_a_dead_one_holds_nothing(work
         assert workflow.planned()["all"] == 1
     workflow.run("--cores", "1", "results/stages/hairpin/sequence.fasta")
     assert (results / "stages" / "hairpin" / "sequence.fasta").is_file()
+
+
+def test_weights_and_an_alignment_are_inputs_of_the_stages_that_read_them(workflow):
+    workflow.stand_in()
+    weights, alignment = workflow.folder / "w.safetensors", workflow.folder / "x.a3m"
+    weights.write_text("first")
+    alignment.write_text(">one\nACGUACGU\n")
+    workflow.configure(weights="w.safetensors")
+    (workflow.folder / "config" / "samples.tsv").write_text("id\tsequence\tmsa\none\tACGUACGU\tx.a3m\n")
+    workflow.run("--cores", "1")
+    stages = workflow.folder / "results" / "stages" / "one"
+    assert "--msa=one=x.a3m" in (stages / "b_torsions.safetensors").read_text()
+    resolved = {name: (workflow.folder / "results" / "config" / f"stage_{name}.yaml").read_text() for name in "abcd"}
+    assert ["--weights=w.safetensors" in resolved[name] for name in "abcd"] == [False, True, False, True]
+    weights.write_text("second")
+    rest = dict.fromkeys(("stage_b_torsion", *LAST), 1)
+    assert workflow.planned() == {"all": 1} | rest
+    workflow.run("--cores", "1")
+    workflow.configure(weights="other.safetensors")
+    (workflow.folder / "other.safetensors").write_text("second")
+    assert workflow.planned() == {"resolve_config": 2, "all": 1} | rest
