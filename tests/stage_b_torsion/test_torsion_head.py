@@ -49,7 +49,7 @@ def test_the_distogram_is_protenix_s(generator, monkeypatch):
 
 
 def test_angles_point_where_the_vector_points():
-    degrees = torch.arange(-179.0, 181.0)
+    degrees = torch.arange(-179.0, 180.0)
     angle = torch.deg2rad(degrees)
     for length in (1e-3, 1.0, 1e3):
         vector = length * torch.stack([angle.sin(), angle.cos()], dim=-1)
