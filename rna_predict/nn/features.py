@@ -36,12 +36,12 @@ class Features:
         atom_token_BA: residue of each atom; ascending, and 0 where padded.
         atom_slot_BA: slot in this package's atom order; -1 for OP3 of residue 1, which the package leaves out.
         atom_rank_BA: place of the atom among its component's atoms (row of the atom-wise confidence weights).
-        ref_pos_BA3: the residue's reference conformer, Å, centred and turned at random.
+        ref_pos_BA3: the residue's reference conformer, Å, centred, shifted by up to 1 Å and turned at random.
         ref_charge_BA: formal charge.
         ref_element_BA: atomic number.
         ref_name_BA4: four characters of the atom's name, each ord - 32.
         distogram_atom_BL: index into the atoms: C4 of A and G, C2 of C and U.
-        alignment: None without one; the MSA module then sees the query alone.
+        alignment: None stands for one row, the query (`featurise` never leaves it out: see there for its rows).
     """
 
     token_mask_BL: Bool[Tensor, "b l"]
