@@ -14,7 +14,7 @@ from rna_predict.errors import PredictionError
 from rna_predict.evaluation.geometry_report import GeometryReport, model_report
 from rna_predict.stage_d_diffusion.analytic import AnalyticDenoiser, energy_model, scattered
 from rna_predict.stage_d_diffusion.config import StageDConfig
-from rna_predict.stage_d_diffusion.sampler import noise_schedule, sample
+from rna_predict.stage_d_diffusion.sampler import SeededDraws, from_structure, noise_schedule, sample
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ def _batch(model: EnergyModel, start: Pose, adjacency: Adjacency, config: StageD
     pose = scattered(start, stem_bodies(adjacency.partner_L), config, generators, keep_first)
     denoiser = AnalyticDenoiser(model=model, pose=pose, config=config)
     levels = noise_schedule(config.sigma_start, config.sigma_end, config.steps, config.rho)
-    sample(denoiser, pose.atoms(model.shape), levels, config.churn, generators)
+    sample(denoiser, pose.atoms(model.shape), from_structure(levels, config.churn), SeededDraws(generators))
 
     def settled(xyz_LA3: torch.Tensor) -> bool:
         return model_report(adjacency.sequence, xyz_LA3.numpy()).settled
