@@ -7,7 +7,7 @@ Units: Å and radians in (-π, π].
 from rna_predict.atomic import atomic_path
 from rna_predict.contracts.adjacency import Adjacency
 from rna_predict.contracts.coordinates import BUILD_METHODS, Coordinates
-from rna_predict.contracts.embeddings import DISTOGRAM_EDGES, Embeddings
+from rna_predict.contracts.embeddings import DISTOGRAM_ATOMS, DISTOGRAM_EDGES, Embeddings
 from rna_predict.contracts.ensemble import Ensemble, Model
 from rna_predict.contracts.given import GivenStructure
 from rna_predict.contracts.loops import STATES, Loop, LoopDecomposition, Stem, decompose
@@ -24,6 +24,7 @@ from rna_predict.contracts.torsions import TORSION_FIELDS, Torsions
 
 __all__ = [
     "BUILD_METHODS",
+    "DISTOGRAM_ATOMS",
     "DISTOGRAM_EDGES",
     "STATES",
     "TORSION_FIELDS",

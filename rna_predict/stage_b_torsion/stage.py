@@ -50,9 +50,11 @@ def _from_prior_table(sequence: RnaSequence, adjacency: Adjacency, config: Stage
         id=sequence.id,
         sequence=sequence.sequence,
         provenance=provenance,
+        inputs_LI=np.zeros((sequence.length, 0), dtype=np.float32),
         single_LS=single_features(adjacency, graph.loops),
         pair_LLZ=pair_features(adjacency, graph),
         distogram_LL64=distogram(graph, table),
+        distogram_atoms="C1'",
         channels=list(PAIR_CHANNELS),
     )
     return torsions, embeddings

@@ -47,9 +47,11 @@ def _torsions(sequence: str, rng: np.random.Generator) -> dict[str, Any]:
 def _embeddings(sequence: str, rng: np.random.Generator) -> dict[str, Any]:
     length = len(sequence)
     return {
+        "inputs_LI": rng.normal(size=(length, 5)).astype(np.float32),
         "single_LS": rng.normal(size=(length, 4)).astype(np.float32),
         "pair_LLZ": rng.normal(size=(length, length, 2)).astype(np.float32),
         "distogram_LL64": rng.normal(size=(length, length, 64)).astype(np.float32),
+        "distogram_atoms": "C4/C2",
         "channels": ["first", "second"],
     }
 

@@ -101,13 +101,22 @@ def test_each_schema_refuses_the_others(saved):
     for kind in STAGE_OF:
         for other in set(STAGE_OF) - {kind}:
             message = refusal(kind, saved(other))
-            assert f"expected schema rna_predict.{kind} version 1, found rna_predict.{other} version 1" in message
+            expected = f"rna_predict.{kind} version {TYPE_OF[kind].VERSION}"
+            assert f"expected schema {expected}, found rna_predict.{other} version {TYPE_OF[other].VERSION}" in message
 
 
 def test_another_version_is_refused_though_its_seal_is_right(saved, make):
     path = saved("torsions")
     write(path, make("torsions"), header_of(path.read_bytes()) | {"version": 2})
     assert "version 1, found rna_predict.torsions version 2" in refusal("torsions", path)
+
+
+def test_embeddings_of_version_1_are_refused_and_stage_b_is_named(saved, make):
+    path, record = saved("embeddings"), make("embeddings")
+    old = header_of(path.read_bytes()) | {"version": 1, "meta": {"channels": record.channels}}
+    write(path, record, old, {name: value for name, value in arrays_of(record).items() if name != "inputs_LI"})
+    message = refusal("embeddings", path)
+    assert "expected schema rna_predict.embeddings version 2, found rna_predict.embeddings version 1" in message
 
 
 @pytest.mark.parametrize("record", ["[]", "null", "7", "{}", '{"schema": 1}', "[" * 100_000, "not JSON"])

@@ -46,6 +46,7 @@ CASES = [
     ("torsions", "mask_L7", lambda v: put(v, ((0, 0), True)), "alpha of residue 1 is undefined"),
     ("torsions", "mask_L7", lambda v: put(v, ((11, 4), True)), "epsilon of residue 12 is undefined"),
     ("torsions", "mask_L7", lambda v: put(v, ((11, 5), True)), "zeta of residue 12 is undefined"),
+    ("embeddings", "distogram_atoms", lambda v: "P", "'P' is unknown. Known: C1', C4/C2"),
     ("embeddings", "channels", lambda v: ["one"], "1 names for 2 channels"),
     ("coordinates", "built_L", lambda v: put(v, (3, 8)), "unknown build code 8"),
     ("coordinates", "xyz_LA3", np.zeros_like, "atoms of residue 1 coincide"),
@@ -78,7 +79,7 @@ def test_a_number_that_is_none_is_refused_in_every_array(make, bad):
     arrays = {
         "adjacency": ["probability_LL"],
         "torsions": ["angle_L7", "concentration_L7", "pucker_phase_L", "pucker_amplitude_L", "pucker_concentration_L"],
-        "embeddings": ["single_LS", "pair_LLZ", "distogram_LL64"],
+        "embeddings": ["inputs_LI", "single_LS", "pair_LLZ", "distogram_LL64"],
         "coordinates": ["xyz_LA3"],
     }
     for kind, names in arrays.items():
@@ -96,6 +97,7 @@ def test_a_number_that_is_none_is_refused_in_every_array(make, bad):
         ("torsions", "angle_L7"),
         ("torsions", "mask_L7"),
         ("torsions", "pucker_phase_L"),
+        ("embeddings", "inputs_LI"),
         ("embeddings", "single_LS"),
         ("embeddings", "pair_LLZ"),
         ("embeddings", "distogram_LL64"),

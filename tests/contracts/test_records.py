@@ -7,7 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rna_predict.contracts import Provenance
+from rna_predict.chemistry.residues import ATOMS
+from rna_predict.contracts import DISTOGRAM_ATOMS, Provenance
 from rna_predict.contracts.record import array_fields, digest_of, meta_fields
 
 KINDS = ("adjacency", "torsions", "embeddings", "coordinates")
@@ -44,6 +45,22 @@ def test_a_given_adjacency_and_unnamed_channels_come_back(make, tmp_path):
         assert_equal(type(record).load(tmp_path / "x.safetensors"), record)
 
 
+def test_embeddings_without_an_input_embedding_come_back_and_differ_from_those_with_one(make, tmp_path):
+    record = make("embeddings", inputs_LI=np.zeros((12, 0), dtype=np.float32))
+    record.save(tmp_path / "x.safetensors")
+    found = type(record).load(tmp_path / "x.safetensors")
+    assert_equal(found, record)
+    assert found.inputs_LI.shape == (12, 0)
+    assert found.digest() != make("embeddings").digest()
+
+
+@pytest.mark.parametrize("atoms", list(DISTOGRAM_ATOMS))
+def test_a_distogram_says_between_which_atoms_it_measures(make, atoms):
+    record = make("embeddings", sequence="ACGU", distogram_atoms=atoms)
+    expected = {"C1'": ["C1'"] * 4, "C4/C2": ["C4", "C2", "C4", "C2"]}[atoms]
+    assert [ATOMS[letter][slot] for letter, slot in zip("ACGU", record.distogram_slots(), strict=True)] == expected
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_equal_records_are_equal_files(make, tmp_path, kind):
     contents = set()
@@ -61,7 +78,8 @@ def test_the_digest_sees_each_field_and_not_the_provenance(make):
     changes = {
         "adjacency": {"probability_LL": (0, 6), "partner_L": None, "given": True},
         "torsions": dict.fromkeys(set(array_fields(type(base["torsions"]))) - {"mask_L7"}, (3,)),
-        "embeddings": dict.fromkeys(array_fields(type(base["embeddings"])), (3,)) | {"channels": ["first", "2nd"]},
+        "embeddings": dict.fromkeys(array_fields(type(base["embeddings"])), (3,))
+        | {"channels": ["first", "2nd"], "distogram_atoms": "C1'"},
         "coordinates": {"xyz_LA3": (2, 5, 1), "built_L": (4,)},
     }
     for kind, fields in changes.items():
