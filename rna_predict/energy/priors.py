@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from rna_predict.chemistry.residues import C1
@@ -50,6 +50,7 @@ class DistancePrior:
     Attributes:
         first: int64 [P].
         second: int64 [P].
+        slot_L: int64 [L], slot of the atom between which the distances are, residue by residue.
         energy_PB: [P, B], -log p of each bin, up to a constant of the pair.
         centre: Å, centre of the first bin.
         width: Å between neighbouring bin centres.
@@ -57,6 +58,7 @@ class DistancePrior:
 
     first: Tensor
     second: Tensor
+    slot_L: Tensor
     energy_PB: Tensor
     centre: float
     width: float
@@ -67,13 +69,16 @@ FAR = 0.9
 400-nt RNA 7,958 stay with stage B's prior table."""
 
 
-def distance_prior(logits_LLB: Float[Tensor, "l l b"], edges: tuple[float, ...], nearest: int) -> DistancePrior:
+def distance_prior(
+    logits_LLB: Float[Tensor, "l l b"], edges: tuple[float, ...], nearest: int, slot_L: Int[Tensor, " l"]
+) -> DistancePrior:
     """Energies of the pairs i < j that are at least `nearest` apart in sequence and not surely far (`FAR`).
 
     Args:
         logits_LLB: [L, L, B] over bins of equal width whose first B - 1 upper edges are `edges` (the last bin is open).
         edges: Å.
         nearest: smallest j - i.
+        slot_L: int64, slot of the atom of each residue between which the bins' distances are.
     """
     first, second = torch.triu_indices(logits_LLB.shape[0], logits_LLB.shape[0], offset=nearest)
     far = logits_LLB[first, second, -1] - torch.logsumexp(logits_LLB, dim=-1)[first, second]
@@ -81,13 +86,15 @@ def distance_prior(logits_LLB: Float[Tensor, "l l b"], edges: tuple[float, ...],
     first, second = first[near], second[near]
     width = edges[1] - edges[0]
     energy = -torch.log_softmax(logits_LLB[first, second], dim=-1)
-    return DistancePrior(first=first, second=second, energy_PB=energy, centre=edges[0] - width / 2, width=width)
+    return DistancePrior(
+        first=first, second=second, slot_L=slot_L, energy_PB=energy, centre=edges[0] - width / 2, width=width
+    )
 
 
 def distance_energy(xyz_SLA3: Float[Tensor, "s l a 3"], prior: DistancePrior) -> Float[Tensor, " s"]:
-    """-log p of the C1'-C1' distances, linear between bin centres and flat outside them, summed over pairs, [S]."""
-    c1 = xyz_SLA3[:, :, C1]
-    gap = (c1[:, prior.first] - c1[:, prior.second]).square().sum(-1)
+    """-log p of the distances, linear between bin centres and flat outside them, summed over pairs, [S]."""
+    atom = xyz_SLA3[:, torch.arange(len(prior.slot_L), device=xyz_SLA3.device), prior.slot_L]
+    gap = (atom[:, prior.first] - atom[:, prior.second]).square().sum(-1)
     place = (((gap + 1e-6).sqrt() - prior.centre) / prior.width).clamp(0.0, prior.energy_PB.shape[1] - 1.001)
     low = place.detach().floor()
     table = prior.energy_PB.expand(place.shape[0], -1, -1)

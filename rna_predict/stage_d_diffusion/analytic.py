@@ -12,7 +12,7 @@ from rna_predict.contracts.structure import full_mask
 from rna_predict.energy.contacts import contact_table, list_contacts
 from rna_predict.energy.model import EnergyModel, Weights, relax, settle
 from rna_predict.energy.pose import Bodies, Pose, each_alone, moved, step_size
-from rna_predict.energy.priors import TorsionPrior, distance_prior
+from rna_predict.energy.priors import DistancePrior, TorsionPrior, distance_prior
 from rna_predict.energy.relations import Relations
 from rna_predict.energy.stems import stem_relations, unstacked_neighbours
 from rna_predict.geometry.frames import Frame, base_frame
@@ -67,7 +67,6 @@ def energy_model(
     pose, phase, amplitude = stage_c_pose(coordinates)
     shape = nucleotide_shape(coordinates.sequence, phase, amplitude)
     stems = stem_relations(coordinates.sequence, adjacency.partner_L, config.stem_weight, phase)
-    logits = torch.from_numpy(embeddings.distogram_LL64.copy())
     own, link = pose.torsion_SL4[0, :, :3], link_torsions(pose.atoms(shape))[0]
     model = EnergyModel(
         shape=shape,
@@ -80,9 +79,16 @@ def energy_model(
             link_L3=link,
             link_weight_L3=torch.full_like(link, KEEP_TORSION),
         ),
-        distances=distance_prior(logits, DISTOGRAM_EDGES, NEAREST),
+        distances=distances_of(embeddings),
     )
     return model, pose
+
+
+def distances_of(embeddings: Embeddings) -> DistancePrior:
+    """Stage B's distogram as an energy, on the atoms that it names."""
+    logits = torch.from_numpy(embeddings.distogram_LL64.copy())
+    slot_L = torch.from_numpy(embeddings.distogram_slots())
+    return distance_prior(logits, DISTOGRAM_EDGES, NEAREST, slot_L)
 
 
 def _kept_steps(pose: Pose, partner_L: np.ndarray, weight: float) -> Relations:

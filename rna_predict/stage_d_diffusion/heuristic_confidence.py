@@ -67,7 +67,7 @@ def heuristic_confidence(xyz_SLA3: np.ndarray, adjacency: Adjacency, embeddings:
     found = []
     for index in range(len(xyz_SLA3)):
         plddt = 100 * (_BASE + _STEM * stem + _AGREEMENT * agreement[index])
-        pde = expected_distance_error(xyz_SLA3[index, :, C1], embeddings)
+        pde = expected_distance_error(xyz_SLA3[index], embeddings)
         pae = aligned_error(xyz_SLA3, index) if len(xyz_SLA3) > 1 else pde
         found.append(
             Confidence(
@@ -80,15 +80,16 @@ def heuristic_confidence(xyz_SLA3: np.ndarray, adjacency: Adjacency, embeddings:
     return found
 
 
-def expected_distance_error(c1_L3: np.ndarray, embeddings: Embeddings) -> np.ndarray:
-    """Mean |d - d'| in Å of the model's C1' distances d over stage B's distogram of d', [L, L].
+def expected_distance_error(xyz_LA3: np.ndarray, embeddings: Embeddings) -> np.ndarray:
+    """Mean |d - d'| in Å of the model's distances d over stage B's distogram of d', between its atoms, [L, L].
 
     The open last bin counts as its lower edge, or as the model's own distance where that is larger.
     """
     edges = np.array(DISTOGRAM_EDGES, dtype=np.float32)
     width = edges[1] - edges[0]
     centres = np.append(edges - width / 2, edges[-1])
-    distance = _distances(c1_L3.astype(np.float32))
+    slot_L = embeddings.distogram_slots()
+    distance = _distances(xyz_LA3[np.arange(len(slot_L)), slot_L].astype(np.float32))
     error = np.zeros_like(distance)
     for row in range(len(distance)):
         logits = embeddings.distogram_LL64[row]

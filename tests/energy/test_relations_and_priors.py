@@ -187,13 +187,17 @@ def two_at(distance: float, length: int = 4) -> torch.Tensor:
     return xyz
 
 
+def c1_of(length: int) -> torch.Tensor:
+    return torch.full((length,), C1)
+
+
 def peaked(bin_index: int, length: int = 4) -> torch.Tensor:
     place = torch.arange(64, dtype=torch.float64)
     return (-0.5 * ((place - bin_index) / 2.0) ** 2).expand(length, length, 64)
 
 
 def test_a_peaked_distogram_has_its_minimum_at_its_mode():
-    prior = distance_prior(peaked(25), EDGES, nearest=3)
+    prior = distance_prior(peaked(25), EDGES, 3, c1_of(4))
     assert list(zip(prior.first.tolist(), prior.second.tolist(), strict=True)) == [(0, 3)]
     mode = 2.0 + 0.3125 * 25.5
     distances = np.arange(3.0, 21.0, 0.05)
@@ -206,15 +210,24 @@ def test_a_peaked_distogram_has_its_minimum_at_its_mode():
 
 
 def test_beyond_the_bins_the_distogram_is_flat():
-    prior = distance_prior(peaked(25), EDGES, nearest=3)
+    prior = distance_prior(peaked(25), EDGES, 3, c1_of(4))
     for inside, outside in ((0.3, 1.9), (40.0, 22.5)):
         assert distance_energy(two_at(inside), prior).item() == pytest.approx(
             distance_energy(two_at(outside), prior).item(), abs=0.05
         )
 
 
+def test_the_distogram_measures_between_the_atoms_that_it_names():
+    xyz = two_at(5.0)
+    xyz[0, 0, 17], xyz[0, 3, 20] = torch.tensor([2.0, 0.0, 0.0]), torch.tensor([13.0, 0.0, 0.0])
+    elsewhere = distance_prior(peaked(25), EDGES, 3, torch.tensor([17, C1, C1, 20]))
+    between_c1 = distance_prior(peaked(25), EDGES, 3, c1_of(4))
+    torch.testing.assert_close(distance_energy(xyz, elsewhere), distance_energy(two_at(11.0), between_c1))
+    assert distance_energy(xyz, elsewhere).item() != pytest.approx(distance_energy(xyz, between_c1).item(), abs=0.1)
+
+
 def test_the_distogram_counts_each_pair_from_the_nearest_on_once():
-    prior = distance_prior(torch.zeros(6, 6, 64), EDGES, nearest=3)
+    prior = distance_prior(torch.zeros(6, 6, 64), EDGES, 3, c1_of(6))
     assert sorted(zip(prior.first.tolist(), prior.second.tolist(), strict=True)) == [
         (i, j) for i in range(6) for j in range(i + 3, 6)
     ]
@@ -224,7 +237,7 @@ def test_the_distogram_counts_each_pair_from_the_nearest_on_once():
 def test_distogram_and_size_do_not_see_rigid_motion_and_their_gradients_are_right(a_strand, some_motion):
     shape, pose = a_strand("GACUGC", 2, 1.0)
     logits = torch.randn(6, 6, 64, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-    prior = distance_prior(logits, EDGES, nearest=3)
+    prior = distance_prior(logits, EDGES, 3, c1_of(6))
     wide = pose.atoms(shape).detach() * 3  # larger than the size law allows
     for energy, xyz in ((lambda x: distance_energy(x, prior), wide / 3), (compactness_energy, wide)):
         value = energy(xyz)

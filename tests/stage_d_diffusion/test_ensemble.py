@@ -5,12 +5,14 @@ import dataclasses
 import numpy as np
 import pytest
 
+from rna_predict.chemistry.residues import C1, MAX_ATOMS, SLOT
 from rna_predict.contracts import DISTOGRAM_EDGES, RnaSequence
 from rna_predict.contracts.structure import full_mask, whole_structure
 from rna_predict.errors import ConfigError, ContractError, PredictionError
 from rna_predict.evaluation.annotation import annotate_pairs, share_formed
 from rna_predict.evaluation.geometry_report import geometry_report
 from rna_predict.stage_d_diffusion import sampling
+from rna_predict.stage_d_diffusion.analytic import distances_of
 from rna_predict.stage_d_diffusion.config import StageDConfig
 from rna_predict.stage_d_diffusion.heuristic_confidence import (
     aligned_error,
@@ -224,10 +226,17 @@ def one_hot(hairpin, distance_LL: np.ndarray):
     return dataclasses.replace(hairpin.embeddings, distogram_LL64=logits)
 
 
+def on_line(slots, spacing: float) -> np.ndarray:
+    """Coordinates [12, MAX_ATOMS, 3] whose atoms of these slots lie on a line; all others at one point."""
+    xyz = np.zeros((12, MAX_ATOMS, 3))
+    xyz[np.arange(12), slots, 0] = np.arange(12) * spacing
+    return xyz
+
+
 def test_the_expected_distance_error_is_the_distance_from_a_certain_distogram(hairpin):
-    points = np.zeros((12, 3))
-    points[:, 0] = np.arange(12) * 0.3125 * 5  # distances are whole numbers of bins
-    distance = np.abs(points[:, None, 0] - points[None, :, 0])
+    spacing = 0.3125 * 5  # distances are whole numbers of bins
+    distance = np.abs(np.subtract.outer(np.arange(12), np.arange(12))) * spacing
+    points = on_line(C1, spacing)
     centred = 2.0 + 0.3125 * 0.5  # centre of the first bin
     embeddings = one_hot(hairpin, distance)
     found = expected_distance_error(points, embeddings)
@@ -240,6 +249,18 @@ def test_the_expected_distance_error_is_the_distance_from_a_certain_distogram(ha
     stretched = expected_distance_error(points * 2, embeddings)
     assert stretched[0, 3] == pytest.approx(distance[0, 3], abs=0.32)
     assert np.array_equal(stretched, stretched.T)
+    bases = dataclasses.replace(embeddings, distogram_atoms="C4/C2")
+    slots = [SLOT[letter]["C4" if letter in "AG" else "C2"] for letter in hairpin.sequence.sequence]
+    assert np.array_equal(expected_distance_error(on_line(slots, spacing), bases), found)
+    assert expected_distance_error(points, bases)[0, 11] == pytest.approx(distance[0, 11], abs=0.32)
+
+
+def test_the_analytic_energy_measures_between_the_distograms_atoms(hairpin):
+    bases = dataclasses.replace(hairpin.embeddings, distogram_atoms="C4/C2")
+    for embeddings, atoms in ((hairpin.embeddings, ("C1'", "C1'")), (bases, ("C4", "C2"))):
+        slot_L = distances_of(embeddings).slot_L.tolist()
+        assert slot_L[0] == SLOT["G"][atoms[0]]
+        assert slot_L[4] == SLOT["U"][atoms[1]]
 
 
 def test_ptm_is_between_zero_and_one_and_falls_with_the_error():
