@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
 from rna_predict.nn.layers import Linear, gated, layer_norm
+from rna_predict.nn.rows import by_rows, row_slices
 
 MASKED = -1e9
 """Added to the score of a padded key: the softmax gives exactly 0, and finite values where every key is padded."""
@@ -16,6 +17,13 @@ def masked_bias(bias: Tensor, mask: Tensor | None) -> Tensor:
     if mask is None:
         return bias
     return bias.masked_fill(~mask, MASKED)
+
+
+def pair_bias(pair_BLLZ: Tensor, norm: nn.Module, layer: nn.Module, chunk_rows: int | None = None) -> Tensor:
+    """The bias of an attention, (B, H, L, L): `layer` of `norm` of the pair representation, a few rows at a time."""
+    slices = row_slices(pair_BLLZ, chunk_rows)
+    parts = [part for _, part in by_rows(lambda rows: layer(norm(pair_BLLZ[:, rows])).permute(0, 3, 1, 2), slices)]
+    return parts[0].contiguous() if len(parts) == 1 else torch.cat(parts, 2)
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
@@ -120,7 +128,7 @@ class PairBiasAttention(nn.Module):
         mask_BL: Bool[Tensor, "b l"] | None = None,
     ) -> Float[Tensor, "b l s"]:
         """The update of the single representation (not yet added); `mask_BL` is False where a residue is padding."""
-        bias_BHLL = self.linear_nobias_z(self.layernorm_z(pair_BLLZ)).permute(0, 3, 1, 2)
+        bias_BHLL = pair_bias(pair_BLLZ, self.layernorm_z, self.linear_nobias_z)
         bias_BHLL = masked_bias(bias_BHLL, None if mask_BL is None else mask_BL[:, None, None, :])
         single_BLS = self.layernorm_a(single_BLS)
         return self.attention(single_BLS, single_BLS, bias_BHLL)
