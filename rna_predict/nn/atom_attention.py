@@ -40,15 +40,16 @@ def gather_tokens(token_BSLC: Float[Tensor, "b s l c"], atom_token_BA: Int[Tenso
 
 
 def mean_over_atoms(atom_BSAC: Float[Tensor, "b s a c"], features: Features) -> Float[Tensor, "b s l c"]:
-    """Mean of the existing atoms of each residue; 0 for a residue without any. Overwrites padded atoms."""
+    """Mean of the existing atoms of each residue; 0 for a residue without any."""
     batch, samples = atom_BSAC.shape[:2]
     residues = features.token_mask_BL.shape[1]
-    mask_BA = features.atom_mask_BA.to(atom_BSAC.dtype)
-    count_BL = mask_BA.new_zeros(batch, residues).scatter_add_(1, features.atom_token_BA, mask_BA)
-    existing = atom_BSAC.masked_fill_(~features.atom_mask_BA[:, None, :, None], 0.0)
-    total = atom_BSAC.new_zeros(batch * samples * residues, atom_BSAC.shape[-1])
-    total = total.index_add(0, _flat_rows(features.atom_token_BA, samples, residues), existing.flatten(0, 2))
-    return total.unflatten(0, (batch, samples, residues)) / count_BL.clamp(min=1.0)[:, None, :, None]
+    mask_BA = features.atom_mask_BA
+    count_BL = atom_BSAC.new_zeros(batch, residues).scatter_add_(1, features.atom_token_BA, mask_BA.to(atom_BSAC.dtype))
+    total = atom_BSAC.new_zeros(batch * samples * residues + 1, atom_BSAC.shape[-1])  # the last row takes the padding
+    rows = _flat_rows(features.atom_token_BA, samples, residues)
+    rows = rows.masked_fill(~mask_BA[:, None, :].expand(-1, samples, -1).flatten(), len(total) - 1)
+    total = total.index_add_(0, rows, atom_BSAC.flatten(0, 2))[:-1].unflatten(0, (batch, samples, residues))
+    return total / count_BL.clamp(min=1.0)[:, None, :, None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
