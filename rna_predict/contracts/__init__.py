@@ -6,6 +6,7 @@ Units: Å and radians in (-π, π].
 
 from rna_predict.atomic import atomic_path
 from rna_predict.contracts.adjacency import Adjacency
+from rna_predict.contracts.alignment import Alignment
 from rna_predict.contracts.coordinates import BUILD_METHODS, Coordinates
 from rna_predict.contracts.embeddings import DISTOGRAM_ATOMS, DISTOGRAM_EDGES, Embeddings
 from rna_predict.contracts.ensemble import Ensemble, Model
@@ -29,6 +30,7 @@ __all__ = [
     "STATES",
     "TORSION_FIELDS",
     "Adjacency",
+    "Alignment",
     "Coordinates",
     "Embeddings",
     "Ensemble",
