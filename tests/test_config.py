@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 import pytest
 
 from rna_predict import config as configuration
-from rna_predict.cli.configuration import default_yaml, split_settings
+from rna_predict.cli.configuration import default_yaml, profile_yamls, split_settings
 from rna_predict.config import read_stage_config, read_yaml, resolve_stage_config, write_stage_config
 from rna_predict.errors import ConfigError
 
@@ -54,6 +54,11 @@ def test_the_shipped_file_is_the_code_s_defaults_with_their_sentences(root, name
     assert asdict(resolve_stage_config(name)) == asdict(cls())
     shipped = (root / "config" / name / "default.yaml").read_text()
     assert shipped == default_yaml(name, cls), "run: rna-predict config defaults"
+
+
+def test_the_shipped_profiles_are_the_code_s_with_their_sentences(root):
+    shipped = {path.stem: path.read_text() for path in (root / "config" / "profile").iterdir()}
+    assert shipped == profile_yamls(), "run: rna-predict config defaults profile"
 
 
 def test_overrides_reach_plain_and_nested_values(stage):

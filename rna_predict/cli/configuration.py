@@ -100,25 +100,43 @@ def split_settings(settings: Sequence[str], stages: Sequence[str]) -> tuple[dict
 @app.command("defaults")
 def defaults(
     out: Annotated[Path, typer.Option(help="Folder with the groups.")] = Path("config"),
-    stages: Annotated[list[str] | None, typer.Argument(help="Stages; without any, all four.")] = None,
+    groups: Annotated[list[str] | None, typer.Argument(help="Stages or `profile`; without any, all of them.")] = None,
 ) -> None:
-    """Write each stage's group file default.yaml from its dataclass: every field with its sentence and default."""
+    """Write the group files from the code: each stage's default.yaml, and the profiles of the networks."""
     from rna_predict.config import STAGE_CONFIGS, stage_config_class
     from rna_predict.contracts import atomic_path
 
-    for stage in stages or STAGE_CONFIGS:
-        with atomic_path(out / stage / "default.yaml") as temporary:
-            temporary.write_text(default_yaml(stage, stage_config_class(stage)), encoding="utf-8")
-        LOG.info("%s: written", out / stage / "default.yaml")
+    texts: dict[Path, str] = {}
+    for group in groups or [*STAGE_CONFIGS, "profile"]:
+        if group == "profile":
+            texts |= {out / group / f"{name}.yaml": text for name, text in profile_yamls().items()}
+        else:
+            texts[out / group / "default.yaml"] = default_yaml(group, stage_config_class(group))
+    for path, text in texts.items():
+        with atomic_path(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+        LOG.info("%s: written", path)
 
 
 def default_yaml(stage: str, cls: type[Any]) -> str:
     """The text of a stage's `default.yaml`: defaults of the dataclass, its field docstrings as comments."""
+    return _commented_yaml(f"Settings of {stage}", cls())
+
+
+def profile_yamls() -> dict[str, str]:
+    """The text of each file of the group `profile`, by profile."""
+    from rna_predict.nn.profiles import PROFILES
+
+    return {name: _commented_yaml(f"Sizes of the networks, {name}", profile) for name, profile in PROFILES.items()}
+
+
+def _commented_yaml(what: str, settings: Any) -> str:
+    """A dataclass as YAML, the sentence under each of its fields as a comment."""
     import yaml
 
-    parts = [f"# Settings of {stage}, made by `rna-predict config defaults`; a test compares them with the code.\n"]
-    documents = field_documents(cls)
-    for name, value in dataclasses.asdict(cls()).items():
+    parts = [f"# {what}, made by `rna-predict config defaults`; a test compares them with the code.\n"]
+    documents = field_documents(type(settings))
+    for name, value in dataclasses.asdict(settings).items():
         comment = "".join(f"# {line}\n" for line in documents[name].splitlines())
         parts.append(comment + yaml.safe_dump({name: value}, sort_keys=False, default_flow_style=False))
     return "\n".join(parts)

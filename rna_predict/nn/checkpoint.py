@@ -101,6 +101,8 @@ def _kind(path: Path) -> str:
     with path.open("rb") as file:
         head = file.read(9)
     if head.startswith(b"PK\x03\x04") or head[:1] == b"\x80":
+        if path.suffix == ".safetensors":  # torch.load goes by the name
+            raise WeightsError(f"{path}: holds a torch checkpoint, whatever its name says. Rename it to .pt.")
         return "torch"
     if len(head) == 9 and head[8:] == b"{":
         return "safetensors"

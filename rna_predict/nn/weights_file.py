@@ -96,14 +96,13 @@ def save_weights(path: Path, tensors: Mapping[str, Tensor], header: WeightsHeade
     """
     if not tensors:
         raise WeightsError(f"{path}: there are no tensors to write.")
-    plain = {key: tensors[key].detach().to("cpu", copy=False).contiguous() for key in sorted(tensors)}
-    for key, tensor in plain.items():
+    for key, tensor in tensors.items():
         if tensor.dtype not in STORED_DTYPES or tensor.is_meta:
-            raise WeightsError(
-                f"{path}: {key}: expected float32 values in memory, found {tensor.dtype} {tensor.device}"
-            )
+            found = f"{tensor.dtype} on {tensor.device}"
+            raise WeightsError(f"{path}: {key}: expected float32 values in memory, found {found}")
         if not all_finite(tensor):
             raise WeightsError(f"{path}: {key}: holds NaN or infinity; such weights are not written.")
+    plain = {key: tensors[key].detach().cpu().contiguous() for key in sorted(tensors)}
     complete = dataclasses.replace(
         header,
         sha256=hash_of_tensors(plain),
