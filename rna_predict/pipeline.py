@@ -16,6 +16,7 @@ from rna_predict.stage_b_torsion.stage import predict_torsions
 from rna_predict.stage_c_reconstruction.config import StageCConfig
 from rna_predict.stage_c_reconstruction.stage import reconstruct
 from rna_predict.stage_d_diffusion.config import StageDConfig
+from rna_predict.stage_d_diffusion.inputs import StageDInputs
 from rna_predict.stage_d_diffusion.stage import sample_ensemble
 
 
@@ -70,7 +71,8 @@ def predict(
     coordinates = reconstruct(sequence, adjacency, torsions, config.stage_c)
 
     say("D: ensemble")
-    ensemble = sample_ensemble(sequence, adjacency, embeddings, coordinates, config.stage_d)
+    inputs = StageDInputs(adjacency=adjacency, torsions=torsions, embeddings=embeddings, coordinates=coordinates)
+    ensemble = sample_ensemble(sequence, inputs, config.stage_d)
 
     return Prediction(
         sequence=sequence,

@@ -21,6 +21,7 @@ from rna_predict.stage_b_torsion.stage import predict_torsions
 from rna_predict.stage_c_reconstruction.config import StageCConfig
 from rna_predict.stage_c_reconstruction.stage import reconstruct
 from rna_predict.stage_d_diffusion.config import StageDConfig
+from rna_predict.stage_d_diffusion.inputs import StageDInputs
 from rna_predict.stage_d_diffusion.stage import sample_ensemble
 
 RNAS = {"hairpin": "GGGCUUCGGCCC", "two_stems": "GGGCUUCGGCCCAGCCGAAAGGCA"}
@@ -57,8 +58,12 @@ def moved(first, second):
 
 def models(prediction, **inputs):
     """The best model's coordinates with some inputs of stage D replaced."""
-    given = {name: inputs.get(name, getattr(prediction, name)) for name in ("adjacency", "embeddings", "coordinates")}
-    return sample_ensemble(prediction.sequence, *given.values(), QUICK.stage_d).models[0].xyz_LA3
+    return sample_ensemble(prediction.sequence, stage_d_inputs(prediction, **inputs), QUICK.stage_d).models[0].xyz_LA3
+
+
+def stage_d_inputs(prediction, **inputs):
+    names = (field.name for field in dataclasses.fields(StageDInputs))
+    return StageDInputs(**{name: inputs.get(name, getattr(prediction, name)) for name in names})
 
 
 def test_a_sequence_decides_the_pairs_and_a_given_structure_decides_against_it(prediction):
@@ -123,8 +128,7 @@ def test_equal_inputs_give_equal_bits_and_another_seed_does_not(prediction):
         for field in dataclasses.fields(first):
             np.testing.assert_array_equal(getattr(first, field.name), getattr(second, field.name))
     seed = dataclasses.replace(QUICK.stage_d, seed=1)
-    inputs = (prediction.adjacency, prediction.embeddings, prediction.coordinates)
-    other = sample_ensemble(prediction.sequence, *inputs, seed)
+    other = sample_ensemble(prediction.sequence, stage_d_inputs(prediction), seed)
     assert moved(other.models[0].xyz_LA3, prediction.ensemble.models[0].xyz_LA3) > 0.01
 
 

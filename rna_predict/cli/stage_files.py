@@ -77,7 +77,7 @@ class StageFiles:
         """Stage D's models, made from the files of stages A, B and C that lie beside them."""
         path = self.path("d_confidence.json")
         ensemble = read_ensemble(self.path("d_models.cif"), path, sequence)
-        self._require_fresh(path, ensemble.provenance, "stage_d", ("a_adjacency", "b_embeddings", "c_coordinates"))
+        self._require_fresh(path, ensemble.provenance, "stage_d", tuple(RECORDS))
         return ensemble
 
     def _require_fresh(self, path: Path, provenance: Provenance, stage: str, names: tuple[str, ...]) -> None:

@@ -112,13 +112,19 @@ def stage_d(ids: Ids, root: Root = STAGES_ROOT, config: Config = None, threads: 
     """An ensemble of ranked models with confidence, from all that came before."""
     set_threads(threads)
     from rna_predict.formats.models import write_ensemble
+    from rna_predict.stage_d_diffusion.inputs import StageDInputs
     from rna_predict.stage_d_diffusion.stage import sample_ensemble
 
     def work(files: "StageFiles", settings: Any) -> None:
         sequence = files.sequence()
         adjacency = files.adjacency(sequence)
-        embeddings = files.embeddings(sequence, adjacency)
-        ensemble = sample_ensemble(sequence, adjacency, embeddings, files.coordinates(sequence, adjacency), settings)
+        inputs = StageDInputs(
+            adjacency=adjacency,
+            torsions=files.torsions(sequence, adjacency),
+            embeddings=files.embeddings(sequence, adjacency),
+            coordinates=files.coordinates(sequence, adjacency),
+        )
+        ensemble = sample_ensemble(sequence, inputs, settings)
         write_ensemble(ensemble, files.path("d_models.cif"), files.path("d_confidence.json"))
 
     _run("stage_d", ids, root, config, status, work)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from rna_predict.contracts import Adjacency, Coordinates, Embeddings
+from rna_predict.contracts import Adjacency
 from rna_predict.energy.model import EnergyModel
 from rna_predict.energy.pose import Pose
 from rna_predict.energy.stems import stem_bodies
@@ -14,6 +14,7 @@ from rna_predict.errors import PredictionError
 from rna_predict.evaluation.geometry_report import GeometryReport, model_report
 from rna_predict.stage_d_diffusion.analytic import AnalyticDenoiser, energy_model, scattered
 from rna_predict.stage_d_diffusion.config import StageDConfig
+from rna_predict.stage_d_diffusion.inputs import StageDInputs
 from rna_predict.stage_d_diffusion.sampler import SeededDraws, from_structure, noise_schedule, sample
 
 log = logging.getLogger(__name__)
@@ -39,9 +40,7 @@ class Sample:
     report: GeometryReport
 
 
-def draw_samples(
-    adjacency: Adjacency, embeddings: Embeddings, coordinates: Coordinates, config: StageDConfig
-) -> list[Sample]:
+def draw_samples(inputs: StageDInputs, config: StageDConfig) -> list[Sample]:
     """`config.models` samples without breaks, pierced rings, inverted sugars, stretched bonds or many clashes.
 
     Where too few are that good, those that are whole but strained follow, and a warning says so.
@@ -49,7 +48,8 @@ def draw_samples(
     Raises:
         PredictionError: no sample is a whole molecule.
     """
-    model, start = energy_model(adjacency, embeddings, coordinates, config)
+    adjacency = inputs.adjacency
+    model, start = energy_model(adjacency, inputs.embeddings, inputs.coordinates, config)
     good: list[Sample] = []
     strained: list[Sample] = []
     faults, seed = "", config.seed

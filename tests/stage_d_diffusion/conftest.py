@@ -5,24 +5,31 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from rna_predict.contracts import Adjacency, Coordinates, Embeddings, Ensemble, Provenance, RnaSequence
+from rna_predict.contracts import Adjacency, Coordinates, Embeddings, Ensemble, Provenance, RnaSequence, Torsions
 from rna_predict.formats.dot_bracket import from_dot_bracket
 from rna_predict.stage_b_torsion.config import StageBConfig
 from rna_predict.stage_b_torsion.stage import predict_torsions
 from rna_predict.stage_c_reconstruction.config import StageCConfig
 from rna_predict.stage_c_reconstruction.stage import reconstruct
 from rna_predict.stage_d_diffusion.config import StageDConfig
+from rna_predict.stage_d_diffusion.inputs import StageDInputs
 from rna_predict.stage_d_diffusion.stage import sample_ensemble
 
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
-    """What stage D takes."""
+    """What stage D takes, and the RNA."""
 
     sequence: RnaSequence
     adjacency: Adjacency
+    torsions: Torsions
     embeddings: Embeddings
     coordinates: Coordinates
+
+    def records(self) -> StageDInputs:
+        return StageDInputs(
+            adjacency=self.adjacency, torsions=self.torsions, embeddings=self.embeddings, coordinates=self.coordinates
+        )
 
 
 @pytest.fixture(scope="session")
@@ -43,7 +50,9 @@ def hairpin() -> Inputs:
     torsions, embeddings = predict_torsions(sequence, adjacency, StageBConfig())
     quick = StageCConfig(starts=2, kept=1, steps_open=40, steps_closing=40, steps_closed=80, steps_polish=80)
     coordinates = reconstruct(sequence, adjacency, torsions, quick)
-    return Inputs(sequence=sequence, adjacency=adjacency, embeddings=embeddings, coordinates=coordinates)
+    return Inputs(
+        sequence=sequence, adjacency=adjacency, torsions=torsions, embeddings=embeddings, coordinates=coordinates
+    )
 
 
 @pytest.fixture(scope="session")
@@ -54,4 +63,4 @@ def quick() -> StageDConfig:
 
 @pytest.fixture(scope="session")
 def ensemble(hairpin: Inputs, quick: StageDConfig) -> Ensemble:
-    return sample_ensemble(hairpin.sequence, hairpin.adjacency, hairpin.embeddings, hairpin.coordinates, quick)
+    return sample_ensemble(hairpin.sequence, hairpin.records(), quick)

@@ -28,7 +28,7 @@ TINY = StageDConfig(models=2, steps=2, iterations=4, refine_iterations=100, dist
 
 
 def run(inputs, config: StageDConfig = TINY):
-    return sample_ensemble(inputs.sequence, inputs.adjacency, inputs.embeddings, inputs.coordinates, config)
+    return sample_ensemble(inputs.sequence, inputs.records(), config)
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +71,7 @@ def test_the_ensemble_says_how_it_was_made(ensemble, tiny, hairpin):
     assert ensemble.provenance.weights == "none"
     assert ensemble.provenance.inputs == {
         "a_adjacency": hairpin.adjacency.digest(),
+        "b_torsions": hairpin.torsions.digest(),
         "b_embeddings": hairpin.embeddings.digest(),
         "c_coordinates": hairpin.coordinates.digest(),
     }
@@ -159,7 +160,7 @@ def drawing(hairpin, monkeypatch):
 
 def drawn(hairpin, models: int) -> list[int]:
     config = StageDConfig(models=models, seed=4)
-    found = sampling.draw_samples(hairpin.adjacency, hairpin.embeddings, hairpin.coordinates, config)
+    found = sampling.draw_samples(hairpin.records(), config)
     return [sample.seed for sample in found]
 
 
