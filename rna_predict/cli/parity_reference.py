@@ -57,7 +57,8 @@ def write_reference(path: Path, features: Features, outputs: Mapping[str, Output
 def read_features(path: Path) -> Features:
     """The RNA's features, without an alignment."""
     stored = {f.name: _stored(path)[f"features/{f.name}"] for f in fields(Features) if f.name != "alignment"}
-    return Features(**{name: value.long() if value.dtype == torch.int32 else value for name, value in stored.items()})
+    whole = {name: value.long() if value.dtype == torch.int32 else value for name, value in stored.items()}
+    return Features(**whole, alignment=None)
 
 
 def read_outputs(path: Path, case: str) -> Outputs:
