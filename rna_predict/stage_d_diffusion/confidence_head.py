@@ -88,6 +88,8 @@ class ConfidenceHead(nn.Module):
     def fill(self, generator: torch.Generator | None) -> None:
         """Set the bins and let the atoms' weights start at zero; nothing is drawn from `generator`."""
         del generator
+        if self.plddt_weight.is_meta:  # arithmetic on meta imports torch's decompositions, which takes seconds
+            return
         self.plddt_weight.zero_()
         self.resolved_weight.zero_()
         edges = FIRST_DISTANCE + DISTANCE_STEP * torch.arange(DISTANCE_BINS)
