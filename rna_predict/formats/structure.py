@@ -23,12 +23,20 @@ from rna_predict.formats.chain_atoms import LINK, Nucleotide, bound_into_strand,
 from rna_predict.formats.pdb import write_pdb
 from rna_predict.formats.reading import Notice, read_text
 
-__all__ = ["read_structure", "read_structure_with_notices", "write_pdb"]
+__all__ = ["StructureError", "read_structure", "read_structure_with_notices", "write_pdb"]
 
 MAX_COORDINATE = 9999.999
 """Å; the widest number that a PDB column holds. Anything beyond is a damaged file."""
 
 logger = logging.getLogger(__name__)
+
+
+class StructureError(InputError):
+    """A structure file or a chain of it is refused; `kind` is a short stable name of the reason, for tables."""
+
+    def __init__(self, message: str, kind: str) -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 def read_structure(path: Path, chain: str | None = None, id: str | None = None) -> Structure:
@@ -57,30 +65,45 @@ def read_structure_with_notices(
             residue in the strand, duplicate atoms, a coordinate that is no number or beyond `MAX_COORDINATE`.
     """
     path = Path(path)
-    model = _first_model(path)
-    name = id or path.name.split(".")[0]
-    picked = _pick_chain(path, model, chain)
-    residues = nucleotides(picked)
+    picked = _pick_chain(path, open_structure(path)[0], chain)
+    return chain_structure(path, picked, id or path.name.split(".")[0])
+
+
+def chain_structure(path: Path, chain: gemmi.Chain, id: str) -> tuple[Structure, list[Notice]]:
+    """One RNA chain of an open file as a Structure named `id`, and what was converted or left out.
+
+    Raises:
+        InputError: as `read_structure_with_notices` does about the chain.
+    """
     notices: list[Notice] = []
-    strand = _strand(path, picked.name, residues, notices)
-    structure = _structure(name, strand, notices)
-    return structure, [Notice(kind=n.kind, message=n.message, id=name) for n in notices]
+    strand = _strand(path, chain.name, nucleotides(chain), notices)
+    structure = _structure(id, strand, notices)
+    return structure, [Notice(kind=n.kind, message=n.message, id=id) for n in notices]
 
 
-def _first_model(path: Path) -> gemmi.Model:
+def open_structure(path: Path) -> gemmi.Structure:
+    """The file as gemmi holds it, with at least one atom in its first model, chain parts merged.
+
+    Raises:
+        InputError: not a structure file, or no atoms.
+    """
     text = read_text(path)
     start = text.lstrip()[:2000]
     if start.startswith("<"):
-        raise InputError(f"{path}: is HTML or XML, not a structure. Download the PDB or mmCIF file itself.")
+        raise StructureError(
+            f"{path}: is HTML or XML, not a structure. Download the PDB or mmCIF file itself.", "not_a_structure"
+        )
     try:
         structure = _parse_cif(path, text) if _looks_like_cif(start) else _parse_pdb(path, text)
     except (RuntimeError, ValueError, IndexError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{path}: not a readable PDB or mmCIF file ({reason}). Check or download it again.") from error
+        raise StructureError(
+            f"{path}: not a readable PDB or mmCIF file ({reason}). Check or download it again.", "not_a_structure"
+        ) from error
     if len(structure) == 0 or structure[0].count_atom_sites() == 0:
-        raise InputError(f"{path}: holds 0 atoms. Give a PDB or mmCIF file with coordinates.")
+        raise StructureError(f"{path}: holds 0 atoms. Give a PDB or mmCIF file with coordinates.", "no_atoms")
     structure.merge_chain_parts()
-    return structure[0]
+    return structure
 
 
 def _looks_like_cif(start: str) -> bool:
@@ -93,7 +116,9 @@ def _parse_cif(path: Path, text: str) -> gemmi.Structure:
     document = gemmi.cif.read_string(text)
     block = next((b for b in document if b.find_loop("_atom_site.id") or b.find_value("_atom_site.id")), None)
     if block is None:
-        raise InputError(f"{path}: is CIF without an _atom_site table. Give an mmCIF file with coordinates.")
+        raise StructureError(
+            f"{path}: is CIF without an _atom_site table. Give an mmCIF file with coordinates.", "no_atoms"
+        )
     return gemmi.make_structure_from_block(block)
 
 
@@ -112,14 +137,15 @@ def _check_atom_line(path: Path, number: int, line: str) -> None:
         try:
             float(line[start : start + 8])
         except ValueError as error:
-            raise InputError(
+            raise StructureError(
                 f"{path}: line {number}: columns {start + 1}-{start + 8} hold {line[start : start + 8]!r}, not a "
-                "coordinate. Write the file in PDB columns or as mmCIF."
+                "coordinate. Write the file in PDB columns or as mmCIF.",
+                "bad_coordinate",
             ) from error
 
 
 def _pick_chain(path: Path, model: gemmi.Model, chain: str | None) -> gemmi.Chain:
-    rna = [c.name for c in model if _holds_rna(c)]
+    rna = [c.name for c in model if holds_rna(c)]
     if chain is not None:
         named = next((c for c in model if c.name == chain), None)
         if named is None:
@@ -128,14 +154,20 @@ def _pick_chain(path: Path, model: gemmi.Model, chain: str | None) -> gemmi.Chai
             raise InputError(f"{path}: chain {chain} holds {_content(named)}, not RNA. RNA chains: {', '.join(rna)}.")
         return named
     if not rna:
-        content = "; ".join(f"chain {c.name}: {_content(c)}" for c in list(model)[:6])
-        raise InputError(f"{path}: holds no RNA ({content}). Give a structure with residues A, C, G, U.")
+        raise no_rna(path, model)
     if len(rna) > 1:
         raise InputError(f"{path}: has several RNA chains ({', '.join(rna)}). Name one of them as `chain`.")
     return next(c for c in model if c.name == rna[0])
 
 
-def _holds_rna(chain: gemmi.Chain) -> bool:
+def no_rna(path: Path, model: gemmi.Model) -> StructureError:
+    """The error that says what a file without RNA holds instead."""
+    content = "; ".join(f"chain {c.name}: {_content(c)}" for c in list(model)[:6])
+    return StructureError(f"{path}: holds no RNA ({content}). Give a structure with residues A, C, G, U.", "no_rna")
+
+
+def holds_rna(chain: gemmi.Chain) -> bool:
+    """Whether the chain has a residue of RNA, or a modified one that is bound into a strand."""
     kinds = {residue.name: classify(residue.name.strip().upper())[0] for residue in chain}
     if "rna" in kinds.values():
         return True
@@ -161,9 +193,11 @@ def _strand(path: Path, chain: str, residues: list[Nucleotide], notices: list[No
     for residue, is_bound in zip(residues, bound, strict=True):
         where = f"{path}: chain {chain}, residue {residue.label}"
         if residue.kind == "dna":
-            raise InputError(f"{where}: is DNA. Only RNA is read: give an RNA chain.")
+            raise StructureError(f"{where}: is DNA. Only RNA is read: give an RNA chain.", "dna")
         if residue.name == "N" or (residue.kind == "unknown" and is_bound):
-            raise InputError(f"{where}: is part of the strand but no known nucleotide. Rename it to A, C, G or U.")
+            raise StructureError(
+                f"{where}: is part of the strand but no known nucleotide. Rename it to A, C, G or U.", "unknown_residue"
+            )
         if residue.kind == "rna" or (residue.kind == "modified" and is_bound):
             _check_atoms(where, residue)
             if residue.kept():
@@ -172,10 +206,12 @@ def _strand(path: Path, chain: str, residues: list[Nucleotide], notices: list[No
         if residue.name not in ("HOH", "DOD", "WAT"):
             left_out.append(residue.label)
     if not strand:
-        raise InputError(f"{path}: chain {chain} holds 0 heavy RNA atoms. Give a file with coordinates.")
+        raise StructureError(
+            f"{path}: chain {chain} holds 0 heavy RNA atoms. Give a file with coordinates.", "no_atoms"
+        )
     _check_numbers(path, chain, strand)
     if any("C2'" in r.atoms for r in strand) and not any({"O2'", "F2'", "OM2", "CM2"} & r.atoms.keys() for r in strand):
-        raise InputError(f"{path}: chain {chain}: no residue has O2', so this is DNA. Give an RNA chain.")
+        raise StructureError(f"{path}: chain {chain}: no residue has O2', so this is DNA. Give an RNA chain.", "dna")
     modified = [f"{r.label} → {r.parent}" for r in strand if r.kind == "modified"]
     if modified:
         notices.append(Notice(kind="modified_residue", message=f"modified residues read as: {_some(modified)}"))
@@ -189,8 +225,9 @@ def _check_numbers(path: Path, chain: str, strand: list[Nucleotide]) -> None:
     for residue in strand:
         other = seen.setdefault((residue.number, residue.insertion), residue)
         if other is not residue:
-            raise InputError(
-                f"{path}: chain {chain}: {other.label} and {residue.label} share one number. Renumber one of them."
+            raise StructureError(
+                f"{path}: chain {chain}: {other.label} and {residue.label} share one number. Renumber one of them.",
+                "duplicate_residue",
             )
 
 
@@ -200,14 +237,16 @@ def _some(labels: list[str]) -> str:
 
 def _check_atoms(where: str, residue: Nucleotide) -> None:
     if residue.duplicate:
-        raise InputError(
-            f"{where}: atom {residue.duplicate} occurs twice. Two copies of a chain under one name? Keep one of them."
+        raise StructureError(
+            f"{where}: atom {residue.duplicate} occurs twice. Two copies of a chain under one name? Keep one of them.",
+            "duplicate_atom",
         )
     for name, xyz in residue.atoms.items():
         if not np.isfinite(xyz).all() or np.abs(xyz).max() > MAX_COORDINATE:
             values = " ".join(f"{value:g}" for value in xyz)
-            raise InputError(
-                f"{where}: atom {name} lies at {values}: not a position within ±{MAX_COORDINATE} Å. Repair the file."
+            raise StructureError(
+                f"{where}: atom {name} lies at {values}: not a position within ±{MAX_COORDINATE} Å. Repair the file.",
+                "bad_coordinate",
             )
 
 
