@@ -164,7 +164,7 @@ def _stacked(rows: AlignmentRows) -> AlignmentFeatures:
     taken = [0, *range(min(len(rows.residue_ML), MAX_ROWS - 1))]
     return AlignmentFeatures(
         residue_BML=_tensor(rows.residue_ML[taken].astype(np.int64)),
-        deletion_BML=_tensor(np.minimum(rows.deletion_ML[taken], MAX_DELETION).astype(np.float64)),
+        deletion_BML=_tensor(np.minimum(rows.deletion_ML[taken], MAX_DELETION).astype(np.float32)),
         mask_BM=torch.ones(1, len(taken), dtype=torch.bool),
     )
 
