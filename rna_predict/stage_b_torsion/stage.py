@@ -1,93 +1,117 @@
 """Stage B: torsions with their certainty, the pair representation, and the distogram."""
 
 import dataclasses
-from collections.abc import Callable
-
-import numpy as np
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rna_predict import __version__
 from rna_predict.contracts import Adjacency, Embeddings, Provenance, RnaSequence, Torsions, digest_of, require_same_rna
+from rna_predict.contracts.alignment import Alignment
 from rna_predict.errors import InputError
+from rna_predict.stage_b_torsion.baseline import BYTES_PER_PAIR, prior_embeddings, prior_torsions
 from rna_predict.stage_b_torsion.config import StageBConfig
-from rna_predict.stage_b_torsion.contexts import residue_keys
-from rna_predict.stage_b_torsion.features import PAIR_CHANNELS, pair_features, single_features
-from rna_predict.stage_b_torsion.pair_graph import PairGraph, pair_codes, pair_graph
 from rna_predict.stage_b_torsion.prior_table import PriorTable, load_table
+from rna_predict.stage_b_torsion.torsion_values import TorsionValues, torsionbert_values
 
-BYTES_PER_PAIR = 4 * (64 + len(PAIR_CHANNELS)) + 40
-"""Distogram, pair channels, and the graph's relations with their intermediate results."""
+if TYPE_CHECKING:
+    from rna_predict.stage_b_torsion.trunk_backend import TrunkResult
+
+log = logging.getLogger(__name__)
 
 
-def predict_torsions(sequence: RnaSequence, adjacency: Adjacency, config: StageBConfig) -> tuple[Torsions, Embeddings]:
+def predict_torsions(
+    sequence: RnaSequence, adjacency: Adjacency, config: StageBConfig, alignment: Alignment | None = None
+) -> tuple[Torsions, Embeddings]:
     """Predict torsions and embeddings of one RNA from its sequence and stage A's result.
+
+    `config.backend` makes the embeddings and `config.torsions` the torsions, each by itself.
+
+    Args:
+        sequence: the RNA.
+        adjacency: its base pairs.
+        config: settings.
+        alignment: of the RNA's homologs; only the trunk reads it, and a warning says where it is not read.
 
     Raises:
         ContractError: the adjacency belongs to another sequence, or the prior table cannot be used.
-        InputError: longer than `max_length`.
+        ConfigError: weights or device cannot be used.
+        WeightsError: a weights file is refused.
+        InputError: longer than `max_length` (or than TorsionBERT can read), or an alignment of another RNA.
+        PredictionError: the trunk gives numbers that are none.
     """
     require_same_rna(sequence, adjacency)
-    if sequence.length > config.max_length:
-        need = BYTES_PER_PAIR * sequence.length**2 / 1e9
-        raise InputError(
-            f"{sequence.id}: {sequence.length} nt is longer than stage_b.max_length {config.max_length}; the "
-            f"embeddings would need about {need:.1f} GB. Raise max_length, or split the sequence."
-        )
-    return BACKENDS[config.backend](sequence, adjacency, config)
+    _check_length(sequence, config)
+    if alignment is not None and (alignment.id, alignment.sequence) != (sequence.id, sequence.sequence):
+        raise InputError(f"{sequence.id}: {alignment.source} aligns {alignment.id}, another RNA. Align to this one.")
+    if alignment is not None and config.backend != "trunk":
+        log.warning("%s: %s is not read: only stage_b.backend trunk does", sequence.id, alignment.source)
+    trunk = _trunk(sequence, adjacency, config, alignment) if config.backend == "trunk" else None
+    return _torsions(sequence, adjacency, config, trunk), _embeddings(sequence, adjacency, config, trunk)
 
 
-def _from_prior_table(sequence: RnaSequence, adjacency: Adjacency, config: StageBConfig) -> tuple[Torsions, Embeddings]:
-    """Torsions and distances looked up by secondary-structure context; no learned weights."""
+def _check_length(sequence: RnaSequence, config: StageBConfig) -> None:
+    if sequence.length <= config.max_length:
+        return
+    need = BYTES_PER_PAIR * sequence.length**2 / 1e9
+    raise InputError(
+        f"{sequence.id}: {sequence.length} nt is longer than stage_b.max_length {config.max_length}; the "
+        f"embeddings would need about {need:.1f} GB. Raise max_length, or split the sequence."
+    )
+
+
+def _trunk(
+    sequence: RnaSequence, adjacency: Adjacency, config: StageBConfig, alignment: Alignment | None
+) -> "TrunkResult":
+    from rna_predict.stage_b_torsion.trunk_backend import run_trunk
+
+    return run_trunk(sequence, adjacency, config, alignment)
+
+
+def _embeddings(
+    sequence: RnaSequence, adjacency: Adjacency, config: StageBConfig, trunk: "TrunkResult | None"
+) -> Embeddings:
+    if trunk is not None:
+        return trunk.embeddings(sequence, _provenance(config, trunk.method, trunk.inputs, trunk.weights))
+    table, inputs = _table(adjacency, config)
+    return prior_embeddings(sequence, adjacency, table, _provenance(config, "prior-table", inputs))
+
+
+def _torsions(
+    sequence: RnaSequence, adjacency: Adjacency, config: StageBConfig, trunk: "TrunkResult | None"
+) -> Torsions:
+    if trunk is not None and trunk.torsions is not None:
+        method = f"torsion head of {trunk.method}"
+        return trunk.torsions.record(sequence, _provenance(config, method, trunk.inputs, trunk.weights))
+    table, inputs = _table(adjacency, config)
+    prior = prior_torsions(sequence, adjacency, table)
+    if config.torsions == "torsionbert":
+        values, weights = _torsionbert(sequence, prior, config)
+        method = "torsionbert, the last two residues from the prior table"
+        return values.record(sequence, _provenance(config, method, inputs, weights))
+    return prior.record(sequence, _provenance(config, "prior-table", inputs))
+
+
+def _torsionbert(sequence: RnaSequence, prior: TorsionValues, config: StageBConfig) -> tuple[TorsionValues, str]:
+    """TorsionBERT's torsions and the hash of its weights."""
+    from rna_predict.nn.device import choose_device
+    from rna_predict.stage_b_torsion.torsionbert import open_torsionbert, predict_angles
+
+    folder = open_torsionbert(Path(config.torsionbert), choose_device(config.device, "stage_b.device"))
+    return torsionbert_values(predict_angles(sequence.sequence, folder), prior), folder.sha256
+
+
+def _table(adjacency: Adjacency, config: StageBConfig) -> tuple[PriorTable, dict[str, str]]:
+    """The prior table, and the digests of what goes in where it is looked up."""
     table, table_hash = load_table(config.prior_table)
-    graph = pair_graph(adjacency.partner_L)
-    provenance = Provenance(
-        method="prior-table",
+    return table, {"a_adjacency": adjacency.digest(), "prior_table": table_hash}
+
+
+def _provenance(config: StageBConfig, method: str, inputs: dict[str, str], weights: str = "none") -> Provenance:
+    return Provenance(
+        method=method,
         package_version=__version__,
-        inputs={"a_adjacency": adjacency.digest(), "prior_table": table_hash},
+        inputs=inputs,
         config=digest_of(dataclasses.asdict(config)),
+        weights=weights,
     )
-    torsions = _torsions(sequence, graph, table, provenance)
-    embeddings = Embeddings(
-        id=sequence.id,
-        sequence=sequence.sequence,
-        provenance=provenance,
-        inputs_LI=np.zeros((sequence.length, 0), dtype=np.float32),
-        single_LS=single_features(adjacency, graph.loops),
-        pair_LLZ=pair_features(adjacency, graph),
-        distogram_LL64=distogram(graph, table),
-        distogram_atoms="C1'",
-        channels=list(PAIR_CHANNELS),
-    )
-    return torsions, embeddings
-
-
-Backend = Callable[[RnaSequence, Adjacency, StageBConfig], tuple[Torsions, Embeddings]]
-
-BACKENDS: dict[str, Backend] = {"prior-table": _from_prior_table}
-"""Backends by the name in `StageBConfig.backend`; a learned one takes its place here."""
-
-
-def _torsions(sequence: RnaSequence, graph: PairGraph, table: PriorTable, provenance: Provenance) -> Torsions:
-    row_L = table.torsion_rows(residue_keys(sequence.sequence, graph.loops))
-    mask_L7 = np.ones((sequence.length, 7), dtype=bool)
-    mask_L7[0, 0] = False
-    mask_L7[-1, 4:6] = False
-    pucker_L3 = table.pucker_K3[row_L].astype(np.float32)
-    return Torsions(
-        id=sequence.id,
-        sequence=sequence.sequence,
-        provenance=provenance,
-        angle_L7=np.where(mask_L7, table.angle_K7[row_L], 0).astype(np.float32),
-        mask_L7=mask_L7,
-        concentration_L7=np.where(mask_L7, table.concentration_K7[row_L], 0).astype(np.float32),
-        pucker_phase_L=np.ascontiguousarray(pucker_L3[:, 0]),
-        pucker_amplitude_L=np.ascontiguousarray(pucker_L3[:, 1]),
-        pucker_concentration_L=np.ascontiguousarray(pucker_L3[:, 2]),
-    )
-
-
-def distogram(graph: PairGraph, table: PriorTable) -> np.ndarray:
-    """float32 [L, L, 64], log-probabilities of the C1'-C1' distance, symmetric."""
-    row_LL = table.distance_row_C[pair_codes(graph)]
-    logits_LL64 = table.log_probability_N64.astype(np.float32)[row_LL]
-    logits_LL64.flags.writeable = False  # the largest array of all: a record takes it without a copy
-    return logits_LL64
