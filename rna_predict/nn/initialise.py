@@ -50,8 +50,7 @@ def initialise(module: nn.Module, seed: int = 0, wanted: Callable[[str], bool] =
             continue
         if not all(wanted(key) for key in own):
             raise WeightsError(f"{name}: only a part of its tensors ({', '.join(own)}) is to be initialised.")
-        if any(tensor.is_meta for tensor in own.values()):
-            child.to_empty(device="cpu", recurse=False)
+        _give_memory(child)
         _fill(name, child, _generator(seed, name))
         filled += own
     return sorted(filled)
@@ -67,6 +66,17 @@ def _own_tensors(name: str, module: nn.Module) -> dict[str, Tensor]:
     """Parameters and buffers that the module itself holds, by full key."""
     named = [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]
     return {f"{name}.{key}" if name else key: tensor for key, tensor in named}
+
+
+def _give_memory(module: nn.Module) -> None:
+    """Put what stands on the meta device onto the CPU; `Module.to_empty` would import torch's decompositions for it."""
+    for key, parameter in [*module.named_parameters(recurse=False)]:
+        if parameter.is_meta:
+            empty = torch.empty(parameter.shape, dtype=parameter.dtype)
+            setattr(module, key, nn.Parameter(empty, requires_grad=parameter.requires_grad))
+    for key, buffer in [*module.named_buffers(recurse=False)]:
+        if buffer.is_meta:
+            setattr(module, key, torch.empty(buffer.shape, dtype=buffer.dtype))
 
 
 def _generator(seed: int, name: str) -> torch.Generator:
