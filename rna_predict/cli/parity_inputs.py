@@ -24,6 +24,9 @@ SEQUENCE = "GGCAUCUUCGGAUGAACGUAGCAC"
 """24 nt, as many as torch.cdist measures directly: beyond 25 it multiplies matrices, and Protenix's distances are then
 off by some 0.003 Å near 0. The number of atoms is no multiple of a window's 32."""
 
+CROP = 16
+"""Number of the residue after which 40 are skipped."""
+
 ALIGNMENT_ROWS = 7
 """Rows of the alignment, the query first."""
 
@@ -239,8 +242,12 @@ class RecordedDraws:
         return rotation_S33.float(), draw(f"translation {step}", samples, 3)
 
 
-def with_alignment(features: Features) -> Features:
-    """Add a drawn alignment (all letters, gaps, deletions) and the profile that belongs to it."""
+def prepared(features: Features) -> Features:
+    """Make the features of one RNA say more: an alignment, and a gap in its numbers.
+
+    The alignment is drawn (all letters, gaps, deletions), and the profile is its own. Residues after `CROP` are
+    numbered as in a crop, beyond the reach of relative positions.
+    """
     restype_BL = features.restype_BL
     shape = (1, ALIGNMENT_ROWS, restype_BL.shape[1])
     letters = torch.tensor([21, 22, 23, 24, 25, 31])
@@ -248,12 +255,14 @@ def with_alignment(features: Features) -> Features:
     residue_BML[:, 0] = restype_BL
     deletion_BML = draw_integers("deletions", -6, 4, *shape).clamp(min=0).float()
     deletion_BML[:, 0] = 0
+    index_BL = features.residue_index_BL
     alignment = AlignmentFeatures(
         residue_BML=residue_BML, deletion_BML=deletion_BML, mask_BM=torch.ones(shape[:2], dtype=torch.bool)
     )
     return replace(
         features,
         alignment=alignment,
+        residue_index_BL=torch.where(index_BL > CROP, index_BL + 40, index_BL),
         profile_BLT=torch.nn.functional.one_hot(residue_BML, RESTYPES).float().mean(1),
         deletion_mean_BL=deletion_BML.mean(1),
     )

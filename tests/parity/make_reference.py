@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from rna_predict.cli.parity_inputs import ARCHITECTURES, SEQUENCE, Given, with_alignment
+from rna_predict.cli.parity_inputs import ARCHITECTURES, SEQUENCE, Given, prepared
 from rna_predict.cli.parity_peer import CASES, Peer
 from rna_predict.cli.parity_protenix import build
 from rna_predict.cli.parity_reference import write_reference
@@ -22,7 +22,7 @@ def main() -> None:
     features = featurise(SEQUENCE, seed=0)
     outputs = {}
     for size, architecture in ARCHITECTURES.items():
-        given = Given(architecture, with_alignment(features))
+        given = Given(architecture, prepared(features))
         peer = Peer(build(architecture), given, in_place=False)
         outputs |= {f"{size}/{case}": run(peer) for case, run in CASES.items()}
     write_reference(REFERENCE, features, outputs)
