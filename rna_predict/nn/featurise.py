@@ -27,6 +27,7 @@ from rna_predict.chemistry.residues import CHI_FOURTH, RESIDUES, residue_codes
 from rna_predict.errors import ContractError
 from rna_predict.nn.architecture import RESTYPES
 from rna_predict.nn.features import AlignmentFeatures, Features
+from rna_predict.nn.msa import query_alone
 
 MAX_ROWS = 16384
 """Most rows that the MSA module gets, the doubled query included (Protenix)."""
@@ -106,7 +107,7 @@ def collate(batch: Sequence[Features]) -> Features:
         axis = name.rpartition("_")[2][1]  # the letter after B says what the axis counts
         merged[name] = torch.cat([_padded(getattr(one, name), [size[axis]], PADDING.get(name, 0)) for one in batch])
     aligned = any(one.alignment is not None for one in batch)
-    rows = [one.alignment or _query_alone(one) for one in batch] if aligned else []
+    rows = [one.alignment or query_alone(one) for one in batch] if aligned else []
     return Features(**merged, alignment=_collated(rows, columns) if aligned else None)
 
 
@@ -116,14 +117,6 @@ def _collated(alignments: list[AlignmentFeatures], columns: int) -> AlignmentFea
         residue_BML=torch.cat([_padded(one.residue_BML, [depth, columns], GAP_ID) for one in alignments]),
         deletion_BML=torch.cat([_padded(one.deletion_BML, [depth, columns], 0) for one in alignments]),
         mask_BM=torch.cat([_padded(one.mask_BM, [depth], 0) for one in alignments]),
-    )
-
-
-def _query_alone(features: Features) -> AlignmentFeatures:
-    query_BML = features.restype_BL[:, None]
-    mask_BM = torch.ones_like(query_BML[:, :, 0], dtype=torch.bool)
-    return AlignmentFeatures(
-        residue_BML=query_BML, deletion_BML=torch.zeros_like(query_BML, dtype=torch.float32), mask_BM=mask_BM
     )
 
 
