@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from rna_predict.contracts import Adjacency, Coordinates, Embeddings, Ensemble, RnaSequence, Torsions
+from rna_predict.contracts.alignment import Alignment
 from rna_predict.contracts.given import GivenStructure
 from rna_predict.stage_a_adjacency.config import StageAConfig
 from rna_predict.stage_a_adjacency.stage import predict_adjacency
@@ -47,6 +48,7 @@ def predict(
     config: PipelineConfig,
     given: GivenStructure | None = None,
     on_stage: Callable[[str], None] | None = None,
+    alignment: Alignment | None = None,
 ) -> Prediction:
     """Predict the structure of one RNA.
 
@@ -55,6 +57,7 @@ def predict(
         config: settings of the four stages.
         given: a secondary structure to keep to.
         on_stage: called with a few words before each stage, for progress.
+        alignment: of the RNA's homologs, which stage B's trunk reads.
 
     Raises:
         PredictionError: a stage could not produce a result that passes its own checks.
@@ -65,7 +68,7 @@ def predict(
     adjacency = predict_adjacency(sequence, config.stage_a, given)
 
     say("B: torsions")
-    torsions, embeddings = predict_torsions(sequence, adjacency, config.stage_b)
+    torsions, embeddings = predict_torsions(sequence, adjacency, config.stage_b, alignment)
 
     say("C: coordinates")
     coordinates = reconstruct(sequence, adjacency, torsions, config.stage_c)

@@ -3,14 +3,14 @@
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from rna_predict.cli.batch import Outcome, attempt, exit_code
 from rna_predict.cli.configuration import Untrained, Weights, network_settings, split_settings
 from rna_predict.cli.console import LOG, Steps, steps
-from rna_predict.cli.stages import Ambiguous
+from rna_predict.cli.stages import Ambiguous, alignment_of
 from rna_predict.cli.threads import set_threads
 from rna_predict.errors import InputError
 
@@ -28,6 +28,13 @@ def predict(
         typer.Option(
             help="Secondary structure to keep to (dbn, ct, bpseq, matrix). With several sequences it must name them: "
             "a dbn file with a record for each id that has one; the others are folded."
+        ),
+    ] = None,
+    msa: Annotated[
+        Path | None,
+        typer.Option(
+            help="Alignment of homologs for stage B's trunk (a3m, Stockholm; gzipped too): a file for one sequence, or "
+            "a folder with <id>.a3m or <id>.sto for each id that has one."
         ),
     ] = None,
     models: Annotated[int | None, typer.Option(min=1, help="Models for each RNA.")] = None,
@@ -53,6 +60,7 @@ def predict(
     config = pipeline_config(config_dir, settings)
     sequences, outcomes = read_sequences(fasta, ambiguous)
     structures, failed = read_structures(ss, sequences, alone=not outcomes)
+    alignments = find_alignments(msa, sequences, alone=not outcomes)
     outcomes += failed
     write_status(out / "status.tsv", outcomes)
     if not sequences:
@@ -61,25 +69,35 @@ def predict(
     waiting = [sequence for sequence in sequences if sequence.id not in unfit]
     with steps(len(waiting)) as progress:
         for sequence in waiting:
-            outcomes.append(_predict_one(sequence, structures.get(sequence.id), config, out, progress))
+            asked = Asked(sequence, structures.get(sequence.id), alignments.get(sequence.id))
+            outcomes.append(_predict_one(asked, config, out, progress))
             write_status(out / "status.tsv", outcomes)
             progress.done()
     raise typer.Exit(exit_code(outcomes))
 
 
-def _predict_one(
-    sequence: "RnaSequence", given: "GivenStructure | None", config: "PipelineConfig", out: Path, progress: Steps
-) -> Outcome:
+class Asked(NamedTuple):
+    """One RNA with what the user knows about it."""
+
+    sequence: "RnaSequence"
+    given: "GivenStructure | None"
+    alignment: Path | None
+
+
+def _predict_one(asked: Asked, config: "PipelineConfig", out: Path, progress: Steps) -> Outcome:
     """Predict one RNA and write its three files; the PDB last, so that its presence says that all is there."""
     from rna_predict.formats.models import write_best_pdb, write_ensemble
     from rna_predict.pipeline import predict as run_stages
+
+    sequence = asked.sequence
 
     def on_stage(words: str) -> None:
         progress.now(f"{sequence.id}: {words}")
         LOG.debug("%s: stage %s", sequence.id, words)
 
     def work(name: str) -> None:
-        ensemble = run_stages(sequence, config, given, on_stage).ensemble
+        alignment = alignment_of(sequence, asked.alignment)
+        ensemble = run_stages(sequence, config, asked.given, on_stage, alignment).ensemble
         write_ensemble(ensemble, out / f"{name}.cif", out / f"{name}.json")
         write_best_pdb(ensemble, out / f"{name}.pdb")
 
@@ -163,6 +181,41 @@ def read_structures(
             LOG.error("%s: failed: %s", sequence.id, error)
             failed.append(Outcome(id=sequence.id, status="failed", reason=str(error)))
     return structures, failed
+
+
+def find_alignments(path: Path | None, sequences: Sequence["RnaSequence"], alone: bool) -> dict[str, Path]:
+    """The alignment's file of each RNA that has one; they are read when their RNA's turn comes.
+
+    Args:
+        path: a file, a folder, or None.
+        sequences: the usable records.
+        alone: whether no other record stood beside them: only a lone RNA's alignment may be a file.
+
+    Raises:
+        InputError: no such file or folder, a file for several RNAs, or a folder without a file for any of them.
+    """
+    from rna_predict.formats.alignment import ENDINGS
+
+    if path is None or not sequences:
+        return {}
+    if path.is_file():
+        if len(sequences) > 1 or not alone:
+            raise InputError(f"--msa {path}: one file for several sequences. Name a folder with <id>.a3m files.")
+        return {sequences[0].id: path}
+    if not path.is_dir():
+        raise InputError(f"--msa {path}: no such file or folder.")
+    found: dict[str, Path] = {}
+    for sequence in sequences:
+        names = [f"{sequence.id}{ending}{packed}" for ending in ENDINGS for packed in ("", ".gz")]
+        files = [path / name for name in names if (path / name).is_file()]
+        if len(files) > 1:
+            raise InputError(f"--msa {path}: {files[0].name} and {files[1].name} both align {sequence.id}. Keep one.")
+        if files:
+            found[sequence.id] = files[0]
+    if not found:
+        raise InputError(f"--msa {path}: holds no <id>.a3m or <id>.sto of the {len(sequences)} sequences.")
+    LOG.info("%s: alignments for %d of %d sequences", path, len(found), len(sequences))
+    return found
 
 
 def write_status(path: Path, outcomes: Sequence[Outcome]) -> None:

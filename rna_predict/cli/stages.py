@@ -12,6 +12,8 @@ from rna_predict.errors import InputError
 
 if TYPE_CHECKING:
     from rna_predict.cli.stage_files import StageFiles
+    from rna_predict.contracts import RnaSequence
+    from rna_predict.contracts.alignment import Alignment
 
 Root = Annotated[Path, typer.Option(help="Folder that holds one folder of stage files for each id.")]
 Config = Annotated[Path | None, typer.Option(help="Resolved settings of the stage; without it the defaults.")]
@@ -78,14 +80,26 @@ def stage_a(
     _run("stage_a", ids, root, config, status, work)
 
 
-def stage_b(ids: Ids, root: Root = STAGES_ROOT, config: Config = None, threads: Threads = 1, status: Status = None):
+def stage_b(
+    ids: Ids,
+    root: Root = STAGES_ROOT,
+    config: Config = None,
+    msa: Annotated[
+        list[str] | None, typer.Option(help="ID=FILE: an alignment (a3m, Stockholm) for the backend `trunk`.")
+    ] = None,
+    threads: Threads = 1,
+    status: Status = None,
+) -> None:
     """Torsions and the pair representation, from the base pairs."""
     set_threads(threads)
     from rna_predict.stage_b_torsion.stage import predict_torsions
 
+    alignments = given_files(msa or [], ids, "--msa")
+
     def work(files: "StageFiles", settings: Any) -> None:
         sequence = files.sequence()
-        torsions, embeddings = predict_torsions(sequence, files.adjacency(sequence), settings)
+        alignment = alignment_of(sequence, alignments.get(files.id))
+        torsions, embeddings = predict_torsions(sequence, files.adjacency(sequence), settings, alignment)
         torsions.save(files.path("b_torsions.safetensors"))
         embeddings.save(files.path("b_embeddings.safetensors"))
 
@@ -147,8 +161,26 @@ def export(
     raise typer.Exit(exit_code(run_batch(ids, work, status, "exported")))
 
 
-def given_files(pairs: list[str], ids: list[str]) -> dict[str, Path]:
-    """Parse `ID=FILE` arguments.
+def alignment_of(sequence: "RnaSequence", path: Path | None) -> "Alignment | None":
+    """Read an RNA's alignment, if there is one, and log what was changed or left out.
+
+    Raises:
+        InputError: the file cannot be read, or aligns another RNA.
+    """
+    from rna_predict.cli.console import LOG
+    from rna_predict.formats.alignment import read_alignment
+
+    if path is None:
+        return None
+    alignment, notices = read_alignment(path, sequence)
+    LOG.info("%s: %d aligned sequences in %s", sequence.id, alignment.depth, path)
+    for notice in notices:
+        LOG.warning("%s: %s", sequence.id, notice.message)
+    return alignment
+
+
+def given_files(pairs: list[str], ids: list[str], option: str = "--given") -> dict[str, Path]:
+    """Parse `ID=FILE` arguments of an option.
 
     Raises:
         InputError: another form, an id that is not among `ids`, or the same id twice.
@@ -157,9 +189,9 @@ def given_files(pairs: list[str], ids: list[str]) -> dict[str, Path]:
     for pair in pairs:
         name, equals, path = pair.partition("=")
         if not equals or not path:
-            raise InputError(f"--given {pair!r}: expected ID=FILE.")
+            raise InputError(f"{option} {pair!r}: expected ID=FILE.")
         if name not in ids or name in files:
-            raise InputError(f"--given {pair!r}: {'given twice' if name in files else 'this id is not asked for'}.")
+            raise InputError(f"{option} {pair!r}: {'given twice' if name in files else 'this id is not asked for'}.")
         files[name] = Path(path)
     return files
 

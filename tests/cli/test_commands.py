@@ -57,6 +57,26 @@ def test_stage_a_takes_a_given_structure_by_id_and_settings_by_file(run, tmp_pat
     assert "min_stm" in result.err
 
 
+def test_stage_b_takes_an_alignment_by_id_and_says_where_it_is_not_read(run, tmp_path):
+    run("prepare", "--root", tmp_path, f"h={HAIRPIN}")
+    run("stage-a", "--root", tmp_path, "h")
+    msa = tmp_path / "h.a3m"
+    msa.write_text(f">h\n{HAIRPIN}\n>other\nGGGCAACGGCCC\n")
+    result = run("stage-b", "--root", tmp_path, "--msa", f"h={msa}", "h")
+    assert result.code == 0
+    assert "h: 2 aligned sequences" in result.err
+    assert "is not read: only stage_b.backend trunk does" in result.err
+    assert "is not read" not in run("stage-b", "--root", tmp_path, "h").err
+    for wrong in ("h", f"other={msa}"):
+        result = run("stage-b", "--root", tmp_path, "--msa", wrong, "h")
+        assert result.code == 2
+        assert f"--msa {wrong!r}" in result.err
+    msa.write_text(">h\nGGGCUUCGGCCG\n")
+    result = run("stage-b", "--root", tmp_path, "--msa", f"h={msa}", "h")
+    assert result.code == 1
+    assert "is not h" in result.err
+
+
 def test_a_stale_or_foreign_upstream_file_names_the_stage_to_run_again(run, tmp_path):
     run("prepare", "--root", tmp_path, f"h={HAIRPIN}")
     run("stage-a", "--root", tmp_path, "h")

@@ -12,14 +12,21 @@ FASTA = ">one\nGGGAAAUCCC\n>bad\nGGGNAAUCCC\n>fails\nGGGAAAUCCU\n>two words\r\ng
 
 
 @pytest.fixture
-def stages(monkeypatch, lattice_ensemble):
+def aligned():
+    """The alignments that arrived."""
+    return {}
+
+
+@pytest.fixture
+def stages(monkeypatch, lattice_ensemble, aligned):
     """Stand in for the pipeline; RNAs of these ids raise; the given structures that arrived are kept."""
     arrived = {}
     raising = {"fails": PredictionError("stage C: no closed chain"), "odd": ValueError("odd\nshape")}
 
-    def predict(sequence, config, given, on_stage):
+    def predict(sequence, config, given, on_stage, alignment):
         on_stage("A: base pairs")
         arrived[sequence.id] = given
+        aligned[sequence.id] = alignment
         if sequence.id in raising:
             raise raising[sequence.id]
         return types.SimpleNamespace(ensemble=lattice_ensemble(sequence))
@@ -183,3 +190,56 @@ def test_with_no_usable_record_the_fasta_is_at_fault_not_the_structure(run, stag
     assert result.code == 2
     assert "none of its 1 records can be used" in result.err
     assert table(tmp_path / "a" / "status.tsv")[1][:2] == ["bad", "failed"]
+
+
+A3M = ">q\nGGGAAAUCCC\n>r\nGGG-AAUCCa-\n>s\nGGCAAAaaUGCC\n"
+
+
+def test_an_alignment_reaches_the_rna_of_its_name(run, stages, aligned, tmp_path):
+    folder = tmp_path / "msa"
+    folder.mkdir()
+    write(folder / "b.a3m", A3M)
+    write(folder / "z.a3m", A3M)
+    fasta = write(tmp_path / "x.fa", ">a\nGGGAAAUCCC\n>b\nGGGAAAUCCC\n")
+    result = run("predict", fasta, "--out", tmp_path / "o", "--msa", folder)
+    assert result.code == 0
+    assert aligned["a"] is None
+    assert [aligned["b"].row(k) for k in range(3)] == ["GGGAAAUCCC", "GGG-AAUCC-", "GGCAAAUGCC"]
+    assert "alignments for 1 of 2 sequences" in result.err
+    assert "b: 3 aligned sequences" in result.err
+    lone = write(tmp_path / "y.fa", ">c\nGGGAAAUCCC\n")
+    assert run("predict", lone, "--out", tmp_path / "o", "--msa", folder / "z.a3m").code == 0
+    assert aligned["c"].depth == 3
+
+
+def test_an_alignment_of_another_rna_fails_its_rna_alone_and_before_any_stage(run, stages, aligned, tmp_path):
+    folder = tmp_path / "msa"
+    folder.mkdir()
+    write(folder / "b.sto", "# STOCKHOLM 1.0\nq GGGAAAUCCG\n//\n")
+    fasta = write(tmp_path / "x.fa", ">a\nGGGAAAUCCC\n>b\nGGGAAAUCCC\n")
+    result = run("predict", fasta, "--out", tmp_path / "o", "--msa", folder)
+    assert result.code == 1
+    assert set(aligned) == {"a"}
+    assert "b: failed" in result.err
+    assert "Align to this RNA" in result.err
+
+
+def test_alignments_that_belong_to_no_one_are_exit_code_2(run, stages, tmp_path):
+    two = write(tmp_path / "x.fa", ">a\nGGGAAAUCCC\n>b\nGGGAAAUCCC\n")
+    file = write(tmp_path / "a.a3m", A3M)
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    both = tmp_path / "both"
+    both.mkdir()
+    for name in ("a.a3m", "a.sto"):
+        write(both / name, A3M)
+    for msa, named in (
+        (file, "one file for several sequences"),
+        (tmp_path / "no", "no such file or folder"),
+        (empty, "holds no <id>.a3m"),
+        (both, "a.a3m and a.sto both align a"),
+    ):
+        result = run("predict", two, "--out", tmp_path / "o", "--msa", msa)
+        assert result.code == 2
+        assert named in result.err
+    assert not stages
