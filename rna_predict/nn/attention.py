@@ -12,6 +12,11 @@ MASKED = -1e9
 """Added to the score of a padded key: the softmax gives exactly 0, and finite values where every key is padded."""
 
 
+def only_if_padded(mask: Tensor) -> Tensor | None:
+    """The mask, or None where nothing is padded, which saves applying it everywhere."""
+    return None if bool(mask.all()) else mask
+
+
 def masked_bias(bias: Tensor, mask: Tensor | None) -> Tensor:
     """Add `MASKED` to the keys (last axis of `bias`) that `mask` says to be padded; `mask` broadcasts to `bias`."""
     if mask is None:

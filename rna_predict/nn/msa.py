@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding
 
 from rna_predict.nn.architecture import RESTYPES, Architecture
-from rna_predict.nn.attention import masked_bias, pair_bias
+from rna_predict.nn.attention import masked_bias, only_if_padded, pair_bias
 from rna_predict.nn.features import AlignmentFeatures, Features
 from rna_predict.nn.layers import Linear, gated, layer_norm
 from rna_predict.nn.pairformer import PairformerBlock, own, run_block
@@ -208,9 +208,8 @@ class MSABlock(nn.Module):
 class MSAModule(nn.Module):
     """AF3 Algorithm 8. Deviations: all rows are read (Protenix draws a random number of random rows in each cycle).
 
-    Without an alignment it reads the query as the one row, as Protenix does when alignments are switched off. (With
-    alignments switched on, Protenix puts the query a second time before an RNA's rows, the trace of its pairing of
-    protein chains; whoever wants that writes it into `Features.alignment`.)
+    Without an alignment it reads the query as the one row, as Protenix does when alignments are switched off. With
+    alignments switched on, Protenix puts the query a second time before an RNA's rows; `featurise` does the same.
     """
 
     def __init__(self, architecture: Architecture) -> None:
@@ -236,7 +235,7 @@ class MSAModule(nn.Module):
         """As `forward`, but overwrites the pair representation where no gradient is recorded."""
         alignment = query_alone(features) if features.alignment is None else features.alignment
         msa_BMLC = self._embed(alignment, inputs_BLI)
-        masks = (alignment.mask_BM, features.token_mask_BL)
+        masks = (only_if_padded(alignment.mask_BM), only_if_padded(features.token_mask_BL))
         for block in self.blocks:
             msa_BMLC, pair_BLLZ = run_block(block, msa_BMLC, pair_BLLZ, masks, chunk_rows)
         return pair_BLLZ
