@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from rna_predict import __version__
-from rna_predict.cli import bench, configuration, evaluate, geometry, predict, priors, stages
+from rna_predict.cli import bench, configuration, evaluate, geometry, predict, priors, stages, weights
 from rna_predict.cli.batch import one_line
 from rna_predict.cli.console import start_logging
 from rna_predict.errors import RnaPredictError
@@ -26,6 +26,7 @@ app.command("geometry")(geometry.geometry)
 app.command("bench")(bench.bench)
 app.add_typer(configuration.app, name="config")
 app.add_typer(priors.app, name="priors")
+app.add_typer(weights.app, name="weights")
 app.command("prepare")(stages.prepare)
 app.command("stage-a")(stages.stage_a)
 app.command("stage-b")(stages.stage_b)
