@@ -1,6 +1,6 @@
 """Attention of atoms within windows, from residues to atoms and back (AF3 Algorithms 5, 6 and 7)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,7 +11,7 @@ from torch.utils.checkpoint import checkpoint
 
 from rna_predict.nn.architecture import Architecture
 from rna_predict.nn.attention import masked_bias
-from rna_predict.nn.diffusion_transformer import DiffusionTransformer, DiffusionTransformerBlock, Modulation
+from rna_predict.nn.diffusion_transformer import DiffusionTransformer, DiffusionTransformerBlock, Modulation, biases_of
 from rna_predict.nn.features import Features
 from rna_predict.nn.layers import Linear, layer_norm
 from rna_predict.nn.windows import KEYS, QUERIES, key_windows, query_windows
@@ -21,8 +21,8 @@ NAME_LETTERS = 64
 REFERENCE_FEATURES = 1 + ELEMENTS + 4 * NAME_LETTERS
 """Columns of linear_no_bias_f: that the atom exists, its element, and the four characters of its name."""
 
-WINDOWS_AT_ONCE = 64
-"""Windows whose pair tensor is held at a time where no gradient is recorded: 17 MB at 16 channels."""
+WINDOWS_AT_ONCE = 8
+"""Windows whose pairs are embedded at a time where no gradient is recorded: 2 MB at 16 channels, as a cache holds."""
 
 
 def _flat_rows(atom_token_BA: Tensor, samples: int, residues: int) -> Tensor:
@@ -50,6 +50,23 @@ def mean_over_atoms(atom_BSAC: Float[Tensor, "b s a c"], features: Features) -> 
     rows = rows.masked_fill(~mask_BA[:, None, :].expand(-1, samples, -1).flatten(), len(total) - 1)
     total = total.index_add_(0, rows, atom_BSAC.flatten(0, 2))[:-1].unflatten(0, (batch, samples, residues))
     return total / count_BL.clamp(min=1.0)[:, None, :, None]
+
+
+def samples_at_once(x_BSAC: Float[Tensor, "b s a c"]) -> list[slice]:
+    """Slices of samples that pass the atoms' layers together.
+
+    On a CPU one by one where no gradient is recorded: a sample has atoms enough to fill a matrix product, and several
+    take their memory several times and leave the cache. Elsewhere all.
+    """
+    samples = x_BSAC.shape[1]
+    if torch.is_grad_enabled() or x_BSAC.device.type != "cpu":
+        return [slice(0, samples)]
+    return [slice(sample, sample + 1) for sample in range(samples)]
+
+
+def joined(parts: Sequence[Tensor]) -> Float[Tensor, "b s a c"]:
+    """Samples that were computed apart."""
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts), 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +151,7 @@ class AtomTransformer(nn.Module):
 
     def blocks(self) -> list[DiffusionTransformerBlock]:
         """The blocks in order."""
-        return [self.diffusion_transformer.block(i) for i in range(len(self.diffusion_transformer.blocks))]
+        return self.diffusion_transformer.all_blocks()
 
     def forward(
         self, atom_BSAC: Float[Tensor, "b s a c"], conditions: tuple[BlockConditions, ...]
@@ -182,9 +199,9 @@ class AtomAttentionEncoder(nn.Module):
         self.small_mlp = nn.Sequential(
             nn.ReLU(),
             Linear(c_pair, c_pair, init="relu"),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             Linear(c_pair, c_pair, init="relu"),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             Linear(c_pair, c_pair, init="zeros"),
         )
         self.atom_transformer = AtomTransformer(architecture, blocks)
@@ -235,10 +252,17 @@ class AtomAttentionEncoder(nn.Module):
         Returns:
             The residues' mean over their atoms, and the atoms.
         """
-        atom_BSAC = conditions.atom_B1AC
-        if noisy_BSA3 is not None:
-            atom_BSAC = atom_BSAC + self.linear_no_bias_r(noisy_BSA3)
+        if noisy_BSA3 is None:
+            return self._encode(features, conditions, conditions.atom_B1AC)
+        parts = []
+        for samples in samples_at_once(noisy_BSA3):
+            atom_BSAC = conditions.atom_B1AC + self.linear_no_bias_r(noisy_BSA3[:, samples])
             atom_BSAC = atom_BSAC.masked_fill(~features.atom_mask_BA[:, None, :, None], 0.0)
+            parts.append(self._encode(features, conditions, atom_BSAC))
+        tokens, atoms = zip(*parts, strict=True)
+        return joined(tokens), joined(atoms)
+
+    def _encode(self, features: Features, conditions: AtomConditions, atom_BSAC: Tensor) -> tuple[Tensor, Tensor]:
         atom_BSAC = self.atom_transformer(atom_BSAC, conditions.encoder)
         return mean_over_atoms(self.linear_no_bias_q(atom_BSAC).relu_(), features), atom_BSAC
 
@@ -273,15 +297,14 @@ class AtomAttentionEncoder(nn.Module):
         keys = _windows_of(features, self.linear_no_bias_cm(atom_BAC.relu()), key_windows)
         count, heads = queries.exists.shape[1], self.atom_transformer.heads
         shape = (atom_BAC.shape[0], 1, count, heads, QUERIES, KEYS)
-        biases = [atom_BAC.new_empty(shape) for _ in blocks]
+        biases = atom_BAC.new_empty(len(blocks), *shape)
         at_once = count if torch.is_grad_enabled() else WINDOWS_AT_ONCE
         for first in range(0, count, at_once):
             some = slice(first, first + at_once)
             pair_BWQKP = self._pairs(queries.part(some), keys.part(some), pair_BLLP)
             exists = keys.exists[:, some, None, None, :]
-            for block, bias in zip(blocks, biases, strict=True):
-                bias[:, 0, some] = masked_bias(block.bias(pair_BWQKP), exists)
-        return biases
+            biases[:, :, 0, some] = masked_bias(biases_of(blocks, pair_BWQKP), exists)
+        return list(biases.unbind(0))
 
     def _pairs(self, queries: _Windows, keys: _Windows, pair_BLLP: Tensor | None) -> Float[Tensor, "b w q k p"]:
         """Embed pairs of atoms (AF3's p_lm): reference distances within a residue, the trunk's pairs, both atoms."""
@@ -341,6 +364,9 @@ class AtomAttentionDecoder(nn.Module):
             token_BSLC: residues after the diffusion transformer.
             atom_BSAC: atoms as the encoder left them.
         """
-        atom_BSAC = gather_tokens(self.linear_no_bias_a(token_BSLC), features.atom_token_BA) + atom_BSAC
-        atom_BSAC = self.atom_transformer(atom_BSAC, conditions.decoder)
-        return self.linear_no_bias_out(self.layernorm_q(atom_BSAC))
+        parts = []
+        for samples in samples_at_once(atom_BSAC):
+            part = gather_tokens(self.linear_no_bias_a(token_BSLC[:, samples]), features.atom_token_BA)
+            part = self.atom_transformer(part + atom_BSAC[:, samples], conditions.decoder)
+            parts.append(self.linear_no_bias_out(self.layernorm_q(part)))
+        return joined(parts)

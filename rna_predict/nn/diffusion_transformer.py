@@ -4,13 +4,15 @@ What a block reads of the conditioning is split from what it does with it: `modu
 and `bias` (of the pair conditioning) are apart, so that what does not depend on the noise is made once per RNA.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
-from torch.nn.functional import silu
+from torch.nn.functional import layer_norm as normalised
+from torch.nn.functional import linear, silu
 from torch.utils.checkpoint import checkpoint
 
 from rna_predict.nn.attention import GatedAttention, masked_bias
@@ -156,8 +158,7 @@ class DiffusionTransformerBlock(nn.Module):
 
     def bias(self, pair: Float[Tensor, "*lead q k z"]) -> Float[Tensor, "*lead h q k"]:
         """What the block's attention reads of the pair conditioning; nothing is masked yet."""
-        attention = self.attention_pair_bias
-        return attention.linear_nobias_z(attention.layernorm_z(pair)).movedim(-1, -3)
+        return biases_of([self], pair)[0]
 
     def forward(self, a: Tensor, modulation: Modulation, bias: Tensor) -> Tensor:
         """Update `a`.
@@ -170,6 +171,20 @@ class DiffusionTransformerBlock(nn.Module):
         """
         a = torch.addcmul(a, self.attention_pair_bias(a, modulation, bias), modulation.attention_gate)
         return torch.addcmul(a, self.conditioned_transition_block(a, modulation), modulation.transition_gate)
+
+
+def biases_of(
+    blocks: Sequence[DiffusionTransformerBlock], pair: Float[Tensor, "*lead q k z"]
+) -> Float[Tensor, "n *lead h q k"]:
+    """What each block's attention reads of the pair conditioning; nothing is masked yet.
+
+    The blocks' LayerNorms differ by their scales only, which are moved into their linear layers: the pairs are
+    normalised once, and one product serves all blocks.
+    """
+    attentions = [block.attention_pair_bias for block in blocks]
+    weight = torch.cat([each.linear_nobias_z.weight * each.layernorm_z.weight for each in attentions])
+    bias = linear(normalised(pair, pair.shape[-1:], eps=attentions[0].layernorm_z.eps), weight)
+    return bias.unflatten(-1, (len(blocks), -1)).movedim((-2, -1), (0, -3))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,17 +225,19 @@ class DiffusionTransformer(nn.Module):
     ) -> Float[Tensor, "b s l c"]:
         """Update `a`, where all attend to all; the single conditioning has 1 sample when all share a noise level."""
         checkpointing = self.training and torch.is_grad_enabled()
-        for index in range(len(self.blocks)):
+        for index, block in enumerate(self.all_blocks()):
             if checkpointing:
-                a_BSLC = checkpoint(self._step, index, a_BSLC, single_BSLS, pair, use_reentrant=False)
+                a_BSLC = checkpoint(_step, block, a_BSLC, single_BSLS, pair, index, use_reentrant=False)
             else:
-                a_BSLC = self._step(index, a_BSLC, single_BSLS, pair)
+                a_BSLC = _step(block, a_BSLC, single_BSLS, pair, index)
         return a_BSLC
 
-    def block(self, index: int) -> DiffusionTransformerBlock:
-        """Block number `index`."""
-        return cast(DiffusionTransformerBlock, self.blocks[index])
+    def all_blocks(self) -> list[DiffusionTransformerBlock]:
+        """The blocks in order."""
+        return [cast(DiffusionTransformerBlock, block) for block in self.blocks]
 
-    def _step(self, index: int, a_BSLC: Tensor, single_BSLS: Tensor, pair: PairConditions) -> Tensor:
-        block = self.block(index)
-        return block(a_BSLC, block.modulation(single_BSLS), pair.bias(index, block))
+
+def _step(
+    block: DiffusionTransformerBlock, a_BSLC: Tensor, single_BSLS: Tensor, pair: PairConditions, index: int
+) -> Tensor:
+    return block(a_BSLC, block.modulation(single_BSLS), pair.bias(index, block))

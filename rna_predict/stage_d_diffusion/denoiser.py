@@ -10,7 +10,7 @@ from torch.utils.checkpoint import checkpoint
 from rna_predict.nn.architecture import Architecture
 from rna_predict.nn.atom_attention import AtomAttentionDecoder, AtomAttentionEncoder, AtomConditions, TrunkOfAtoms
 from rna_predict.nn.attention import masked_bias
-from rna_predict.nn.diffusion_transformer import DiffusionTransformer, PairConditions
+from rna_predict.nn.diffusion_transformer import DiffusionTransformer, PairConditions, biases_of
 from rna_predict.nn.features import Features, Representations
 from rna_predict.nn.layers import Linear, layer_norm
 from rna_predict.nn.rows import row_slices
@@ -120,15 +120,15 @@ class DiffusionModule(nn.Module):
         self, features: Features, pair_BLLZ: Tensor
     ) -> tuple[PairConditions, Float[Tensor, "b l l p"]]:
         """The residues' pair conditioning, and what the atoms read of it."""
-        mask_BL, blocks = features.token_mask_BL, self.diffusion_transformer.blocks
+        mask_BL, blocks = features.token_mask_BL, self.diffusion_transformer.all_blocks()
         if torch.is_grad_enabled():
             conditioned_BLLZ = checkpoint(self.diffusion_conditioning.pair, features, pair_BLLZ, use_reentrant=False)
             pair = PairConditions(biases=(), pair_BLLZ=conditioned_BLLZ, mask_BL=mask_BL)
             return pair, self.atom_attention_encoder.pair_of_atoms(conditioned_BLLZ)
         batch, residues = pair_BLLZ.shape[:2]
         kept = 4 * batch * residues**2 * self.heads * len(blocks) <= BIAS_BYTES
-        shape = (batch, 1, self.heads, residues, residues)
-        biases = tuple(pair_BLLZ.new_empty(shape, dtype=torch.float32) for _ in blocks if kept)
+        shape = (len(blocks) if kept else 0, batch, 1, self.heads, residues, residues)
+        biases = pair_BLLZ.new_empty(shape, dtype=torch.float32)
         conditioned_BLLZ = None if kept else torch.empty_like(pair_BLLZ, dtype=torch.float32)
         pair_BLLP = pair_BLLZ.new_empty((batch, residues, residues, self.c_atompair), dtype=torch.float32)
         for rows in row_slices(pair_BLLZ, None):
@@ -136,7 +136,7 @@ class DiffusionModule(nn.Module):
             pair_BLLP[:, rows] = self.atom_attention_encoder.pair_of_atoms(part_BRLZ)
             if conditioned_BLLZ is not None:
                 conditioned_BLLZ[:, rows] = part_BRLZ
-            for index, bias in enumerate(biases):
-                made = self.diffusion_transformer.block(index).bias(part_BRLZ)
-                bias[:, 0, :, rows] = masked_bias(made, mask_BL[:, None, None, :])
-        return PairConditions(biases=biases, pair_BLLZ=conditioned_BLLZ, mask_BL=mask_BL), pair_BLLP
+            else:
+                biases[:, :, 0, :, rows] = masked_bias(biases_of(blocks, part_BRLZ), mask_BL[:, None, None, :])
+        pair = PairConditions(biases=biases.unbind(0), pair_BLLZ=conditioned_BLLZ, mask_BL=mask_BL)
+        return pair, pair_BLLP
