@@ -18,6 +18,9 @@ from rna_predict.errors import ContractError
 
 RecordT = TypeVar("RecordT", bound="Record")
 
+UNTRAINED = "UNTRAINED random weights"
+"""What a method says where networks ran on starting values; every output repeats it."""
+
 STORED_DTYPES = {"float32": "F32", "int32": "I32", "uint8": "U8", "bool": "BOOL"}
 """Name in a safetensors header of each dtype that a record may use."""
 
@@ -35,6 +38,11 @@ class Provenance:
     """sha256 of the resolved stage config."""
     weights: str = "none"
     """sha256 of the learned weights; `none` where the path has no learned weights."""
+
+    @property
+    def untrained(self) -> bool:
+        """Whether networks ran on random weights, so that the result means nothing."""
+        return UNTRAINED in self.method
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

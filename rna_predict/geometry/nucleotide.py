@@ -63,7 +63,8 @@ class NucleotideShape:
     Attributes:
         mask_LA: bool [L, MAX_ATOMS], atoms that the residue has.
         base_LB3: [L, 11, 3], base atoms in slot order, zero where the residue has fewer.
-        ribose_LR3: [L, 8, 3], ribose atoms (`_RIBOSE_SLOTS` order) at χ = 0.
+        ribose_LR3: [L, 8, 3], ribose atoms (`_RIBOSE_SLOTS` order) at χ = 0; [S, L, 8, 3] where samples have puckers
+            of their own.
         axis_L3: [L, 3], unit vector N → C1'.
         nitrogen_L3: [L, 3], the glycosidic nitrogen.
     """
@@ -75,12 +76,14 @@ class NucleotideShape:
     nitrogen_L3: Tensor
 
 
-def nucleotide_shape(sequence: str, phase_L: Float[Tensor, " l"], amplitude_L: Float[Tensor, " l"]) -> NucleotideShape:
+def nucleotide_shape(
+    sequence: str, phase_L: Float[Tensor, "*s l"], amplitude_L: Float[Tensor, "*s l"]
+) -> NucleotideShape:
     """Rigid parts for a sequence with given puckers.
 
     Args:
         sequence: letters A C G U.
-        phase_L: pseudorotation phase, radians; its dtype and device are those of the result.
+        phase_L: pseudorotation phase, radians, [L] or [S, L]; its dtype and device are those of the result.
         amplitude_L: pucker amplitude, radians.
     """
     like = {"dtype": phase_L.dtype, "device": phase_L.device}
@@ -95,12 +98,12 @@ def nucleotide_shape(sequence: str, phase_L: Float[Tensor, " l"], amplitude_L: F
         fourth[i] = torch.tensor(STANDARD_BASES[letter][CHI_FOURTH[letter]], **like)
     local = ribose(phase_L, amplitude_L)
     order = [RIBOSE_ATOMS.index(name) for name in _RIBOSE_SLOTS]
-    n, c1, o4 = (local[:, RIBOSE_ATOMS.index(name)] for name in ("N", "C1'", "O4'"))
+    n, c1, o4 = (local[..., RIBOSE_ATOMS.index(name), :] for name in ("N", "C1'", "O4'"))
     nitrogen = base[:, 0]
     from_local = _axis_frame(c1 - n, o4 - n)
     to_base = _axis_frame(carbon - nitrogen, fourth - nitrogen)
     turn = to_base @ from_local.transpose(-1, -2)
-    placed = (local[:, order] - n[:, None]) @ turn.transpose(-1, -2) + nitrogen[:, None]
+    placed = (local[..., order, :] - n[..., None, :]) @ turn.transpose(-1, -2) + nitrogen[:, None]
     axis = torch.nn.functional.normalize(carbon - nitrogen, dim=-1)
     return NucleotideShape(mask_LA=mask, base_LB3=base, ribose_LR3=placed, axis_L3=axis, nitrogen_L3=nitrogen)
 

@@ -4,7 +4,15 @@ from dataclasses import dataclass
 
 from rna_predict.errors import ConfigError
 
-BACKEND_NAMES = ("analytic",)
+BACKEND_NAMES = ("analytic", "diffusion")
+STARTS = ("auto", "noise", "stage_c")
+
+_POSITIVE = ("rho", "noise_max", "noise_min", "noise_scale", "step_scale")
+_NOT_NEGATIVE = (
+    *("churn", "stem_shift", "stem_turn", "distance_weight", "stem_weight", "loop_weight", "seed"),
+    *("diffusion_churn", "churn_above", "guidance_below", "guidance_distance_weight", "chunk_rows"),
+)
+_COUNTS = ("models", "steps", "iterations", "refine_iterations", "diffusion_steps", "guidance_iterations")
 
 
 @dataclass(kw_only=True)
@@ -12,21 +20,21 @@ class StageDConfig:
     """Settings of stage D."""
 
     backend: str = "analytic"
-    """What denoises; one of `BACKEND_NAMES`. `analytic` has no learned weights."""
+    """What denoises; one of `BACKEND_NAMES`. `analytic` has no learned weights, `diffusion` runs the networks."""
     models: int = 5
     """Models to sample; all are kept, ranked."""
     seed: int = 0
     """Seed of the first model; model k uses seed + k."""
     sigma_start: float = 4.0
-    """Noise in Å on stage C's atoms from which the sampler starts."""
+    """Noise in Å on stage C's atoms from which the sampler starts (`diffusion`: where `start` is stage C's model)."""
     sigma_end: float = 0.05
-    """Noise in Å of the sampler's last step but one; the last goes to zero."""
+    """Noise in Å of the analytic sampler's last step but one; the last goes to zero."""
     steps: int = 6
-    """Denoising steps."""
+    """Denoising steps of `analytic`."""
     rho: float = 7.0
     """Exponent of the noise schedule (Karras et al. 2022, eq. 5)."""
     churn: float = 0.2
-    """Share of fresh noise at every step above 1 Å (γ0 of AF3 Algorithm 18)."""
+    """Of `analytic`: share of fresh noise at every step above 1 Å (γ0 of AF3 Algorithm 18)."""
     stem_shift: float = 2.0
     """Å by which stems are moved at random before sampling, so that models differ as a whole; not for the first."""
     stem_turn: float = 0.25
@@ -38,23 +46,83 @@ class StageDConfig:
     distance_weight: float = 0.02
     """Weight of stage B's distogram in the analytic energy."""
     stem_weight: float = 40.0
-    """Stiffness of stage A's stems in the analytic energy, per Å²."""
+    """Stiffness of stage A's stems in the analytic energy and in guidance, per Å²."""
     loop_weight: float = 1.0
-    """Stiffness with which loops keep to stage C's local geometry, per Å²."""
+    """Stiffness with which loops keep to stage C's local geometry, per Å²; of `analytic`."""
+    weights: str = ""
+    """Of `diffusion`: weights file of the networks, the same that stage B's trunk ran on."""
+    untrained_profile: str = ""
+    """Of `diffusion`, instead of weights: a profile on RANDOM weights, to try the path and its cost."""
+    device: str = "auto"
+    """Where networks run: `auto` (a GPU where there is one), `cpu`, `cuda`, `cuda:1`."""
+    chunk_rows: int = 0
+    """Rows of the pair representation that the confidence head works on at once; 0 for all."""
+    samples_at_once: int = 5
+    """Models that the denoiser works on at once; fewer take less memory and give the same."""
+    start: str = "auto"
+    """Where `diffusion` starts: `noise`, `stage_c` (its model with `sigma_start` Å of noise, then the levels below), or
+    `auto`, which is `noise` with trained weights and `stage_c` without."""
+    diffusion_steps: int = 200
+    """Levels of AF3's schedule from `noise_max`; from stage C's model only those below `sigma_start` are taken."""
+    noise_max: float = 160.0
+    """Highest noise level of AF3's schedule in units of 16 Å (s_max)."""
+    noise_min: float = 4e-4
+    """Where AF3's schedule ends, in units of 16 Å (s_min)."""
+    diffusion_churn: float = 0.8
+    """Share of fresh noise where a step ends above `churn_above` (γ0 of AF3 Algorithm 18); 0 for few steps."""
+    churn_above: float = 1.0
+    """Å of noise down to which fresh noise is added (γ_min of AF3 Algorithm 18)."""
+    noise_scale: float = 1.003
+    """Factor on fresh noise (λ of AF3 Algorithm 18)."""
+    step_scale: float = 1.5
+    """Factor on each step (η of AF3 Algorithm 18); 1 for few steps."""
+    guidance: bool = True
+    """Whether the denoiser's answers are brought towards molecules with closed links, stage A's stems, no overlaps."""
+    guidance_below: float = 8.0
+    """Å of noise below which guidance acts."""
+    guidance_iterations: int = 10
+    """Minimiser iterations of one guided step."""
+    guidance_distance_weight: float = 0.0
+    """Weight of stage B's distogram in guidance."""
+    refine: bool = True
+    """Whether each model of `diffusion` ends as a whole molecule with ideal geometry; off, the network's atoms are
+    written as they are."""
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for an unknown backend or a number out of range."""
-        if self.backend not in BACKEND_NAMES:
-            raise ConfigError(f"stage_d.backend: {self.backend!r} is unknown. Use one of: {', '.join(BACKEND_NAMES)}.")
-        for name in ("models", "steps", "iterations", "refine_iterations"):
+        """Raise ConfigError for an unknown name, a number out of range, or settings that do not go together."""
+        for field, known in (("backend", BACKEND_NAMES), ("start", STARTS)):
+            found = getattr(self, field)
+            if found not in known:
+                raise ConfigError(f"stage_d.{field}: {found!r} is unknown. Use one of: {', '.join(known)}.")
+        for name in (*_COUNTS, "samples_at_once"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"stage_d.{name}: {getattr(self, name)} must be at least 1")
-        for name in ("churn", "stem_shift", "stem_turn", "distance_weight", "stem_weight", "loop_weight", "seed"):
+        for name in _NOT_NEGATIVE:
             if not getattr(self, name) >= 0:
                 raise ConfigError(f"stage_d.{name}: {getattr(self, name)} must not be negative")
+        for name in _POSITIVE:
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"stage_d.{name}: {getattr(self, name)} must be above zero")
         if not 0 < self.sigma_end < self.sigma_start <= 160:
             raise ConfigError(
                 f"stage_d.sigma_start {self.sigma_start}, sigma_end {self.sigma_end}: need 0 < end < start <= 160 Å"
             )
         if not self.rho >= 1:
             raise ConfigError(f"stage_d.rho: {self.rho} must be at least 1")
+        if not self.noise_min < self.noise_max:
+            raise ConfigError(f"stage_d.noise_min {self.noise_min} must be below noise_max {self.noise_max}")
+        self._check_networks()
+
+    def _check_networks(self) -> None:
+        """The networks have exactly one source, and a source that is named is used."""
+        named = f"found {self.weights!r} and {self.untrained_profile!r}"
+        if self.backend == "diffusion" and bool(self.weights) == bool(self.untrained_profile):
+            raise ConfigError(
+                "stage_d.backend: diffusion needs either stage_d.weights (a file) or stage_d.untrained_profile (random "
+                f"weights, to try the path); {named}."
+            )
+        if self.backend != "diffusion" and (self.weights or self.untrained_profile):
+            raise ConfigError(
+                f"stage_d.backend: {self.backend} runs no networks, but weights or untrained_profile is set; {named}. "
+                "Set stage_d.backend to diffusion."
+            )

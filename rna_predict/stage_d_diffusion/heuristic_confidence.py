@@ -4,14 +4,13 @@ Marked `heuristic` in every output. Nothing here has seen a native of the RNA; `
 well it tracks the true lDDT.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from rna_predict.chemistry.residues import C1, C4, MAX_ATOMS, P
 from rna_predict.contracts import DISTOGRAM_EDGES, Adjacency, Embeddings
 from rna_predict.evaluation.lddt import INCLUSION_RADIUS, THRESHOLDS
 from rna_predict.evaluation.tm_score import d0_rna
+from rna_predict.stage_d_diffusion.judged import Confidence
 
 _TRACE = (P, C4, C1)
 """Atoms that stand for a residue when models are compared."""
@@ -19,16 +18,6 @@ _TRACE = (P, C4, C1)
 _BASE, _STEM, _AGREEMENT = 0.25, 0.30, 0.30
 """pLDDT / 100 = base + stem · certainty (half of it outside stems) + agreement · consensus among models. Set by hand so
 that sure stems come near 80 and loops near 55; nothing is fitted."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Confidence:
-    """Confidence of one model: pLDDT 0-100 of each atom, PAE and PDE in Å, pTM 0-1."""
-
-    plddt_LA: np.ndarray
-    pae_LL: np.ndarray
-    pde_LL: np.ndarray
-    ptm: float
 
 
 def pair_certainty(adjacency: Adjacency) -> np.ndarray:

@@ -1,35 +1,26 @@
-"""Stage D: N models around stage C's, ranked, with confidence."""
+"""Stage D: N models of one RNA, ranked, with confidence."""
 
 import dataclasses
 from collections.abc import Callable
 
-import numpy as np
-
 from rna_predict import __version__
 from rna_predict.contracts import Ensemble, Model, Provenance, RnaSequence, digest_of
 from rna_predict.stage_d_diffusion.config import StageDConfig
-from rna_predict.stage_d_diffusion.heuristic_confidence import heuristic_confidence
 from rna_predict.stage_d_diffusion.inputs import StageDInputs
-from rna_predict.stage_d_diffusion.ranking import ranking_score
-from rna_predict.stage_d_diffusion.sampling import draw_samples
+from rna_predict.stage_d_diffusion.judged import Judged
 
 
 def sample_ensemble(sequence: RnaSequence, inputs: StageDInputs, config: StageDConfig) -> Ensemble:
     """Sample, rank and judge models of one RNA.
 
     Raises:
-        ContractError: an input was made for another RNA.
+        ContractError: an input was made for another RNA, or stage B's embeddings by other weights than stage D's.
+        ConfigError: the networks' device or profile cannot be used.
+        WeightsError: the weights file is refused.
         PredictionError: no sampled model is a whole molecule.
     """
     inputs.check(sequence)
-    return BACKENDS[config.backend](inputs, config)
-
-
-def _analytic(inputs: StageDInputs, config: StageDConfig) -> Ensemble:
-    """The baseline: an analytic denoiser, heuristic confidence, no learned weights."""
-    samples = draw_samples(inputs, config)
-    xyz_SLA3 = np.stack([sample.xyz_LA3 for sample in samples])
-    judged = zip(samples, heuristic_confidence(xyz_SLA3, inputs.adjacency, inputs.embeddings), strict=True)
+    judged = BACKENDS[config.backend](inputs, config)
     models = [
         Model(
             xyz_LA3=sample.xyz_LA3,
@@ -37,27 +28,40 @@ def _analytic(inputs: StageDInputs, config: StageDConfig) -> Ensemble:
             pae_LL=confidence.pae_LL,
             pde_LL=confidence.pde_LL,
             ptm=confidence.ptm,
-            ranking_score=ranking_score(sample, len(inputs.sequence)),
+            ranking_score=score,
             seed=sample.seed,
-            terms=sample.terms,
+            terms=sample.terms | ({} if sample.drift is None else {"drift": sample.drift}),
         )
-        for sample, confidence in judged
+        for sample, confidence, score in zip(judged.samples, judged.confidences, judged.scores, strict=True)
     ]
     return Ensemble(
         id=inputs.id,
         sequence=inputs.sequence,
-        confidence_kind="heuristic",
+        confidence_kind=judged.confidence_kind,
         models=tuple(sorted(models, key=lambda model: -model.ranking_score)),
         provenance=Provenance(
-            method="analytic baseline, no learned weights",
+            method=judged.method,
             package_version=__version__,
             inputs=inputs.digests(),
             config=digest_of(dataclasses.asdict(config)),
+            weights=judged.weights,
         ),
     )
 
 
-Backend = Callable[[StageDInputs, StageDConfig], Ensemble]
+def _analytic(inputs: StageDInputs, config: StageDConfig) -> Judged:
+    from rna_predict.stage_d_diffusion.analytic_backend import analytic_models
 
-BACKENDS: dict[str, Backend] = {"analytic": _analytic}
-"""Backends by the name in `StageDConfig.backend`; a learned denoiser takes its place here."""
+    return analytic_models(inputs, config)
+
+
+def _diffusion(inputs: StageDInputs, config: StageDConfig) -> Judged:
+    from rna_predict.stage_d_diffusion.diffusion_backend import diffusion_models
+
+    return diffusion_models(inputs, config)
+
+
+Backend = Callable[[StageDInputs, StageDConfig], Judged]
+
+BACKENDS: dict[str, Backend] = {"analytic": _analytic, "diffusion": _diffusion}
+"""Backends by the name in `StageDConfig.backend`; each is imported when it is used."""

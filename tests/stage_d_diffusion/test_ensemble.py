@@ -11,7 +11,7 @@ from rna_predict.contracts.structure import full_mask, whole_structure
 from rna_predict.errors import ConfigError, ContractError, PredictionError
 from rna_predict.evaluation.annotation import annotate_pairs, share_formed
 from rna_predict.evaluation.geometry_report import geometry_report
-from rna_predict.stage_d_diffusion import sampling
+from rna_predict.stage_d_diffusion import analytic_backend
 from rna_predict.stage_d_diffusion.analytic import distances_of
 from rna_predict.stage_d_diffusion.config import StageDConfig
 from rna_predict.stage_d_diffusion.heuristic_confidence import (
@@ -22,6 +22,7 @@ from rna_predict.stage_d_diffusion.heuristic_confidence import (
     pair_certainty,
     predicted_tm,
 )
+from rna_predict.stage_d_diffusion.judged import Sample
 from rna_predict.stage_d_diffusion.stage import sample_ensemble
 
 TINY = StageDConfig(models=2, steps=2, iterations=4, refine_iterations=100, distance_weight=0.2)
@@ -148,20 +149,19 @@ def drawing(hairpin, monkeypatch):
             asked.append(seeds)
             return [one(models[kinds[seed]], seed) for seed in seeds]
 
-        monkeypatch.setattr(sampling, "_batch", batch)
+        monkeypatch.setattr(analytic_backend, "_batch", batch)
         return asked
 
-    def one(xyz_LA3: np.ndarray, seed: int) -> sampling.Sample:
+    def one(xyz_LA3: np.ndarray, seed: int) -> Sample:
         report = geometry_report(whole_structure("model", hairpin.sequence.sequence, xyz_LA3))
-        return sampling.Sample(xyz_LA3=xyz_LA3, seed=seed, terms={"link": float(seed)}, report=report)
+        return Sample(xyz_LA3=xyz_LA3, seed=seed, terms={"link": float(seed)}, report=report)
 
     return prepare
 
 
 def drawn(hairpin, models: int) -> list[int]:
     config = StageDConfig(models=models, seed=4)
-    found = sampling.draw_samples(hairpin.records(), config)
-    return [sample.seed for sample in found]
+    return [sample.seed for sample in analytic_backend.analytic_models(hairpin.records(), config).samples]
 
 
 def test_broken_models_are_replaced_by_those_of_the_next_seeds(hairpin, drawing):

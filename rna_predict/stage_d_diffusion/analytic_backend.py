@@ -1,0 +1,67 @@
+"""The baseline: an analytic denoiser, heuristic confidence, no learned weights."""
+
+import numpy as np
+import torch
+
+from rna_predict.contracts import Adjacency
+from rna_predict.energy.model import EnergyModel
+from rna_predict.energy.pose import Pose
+from rna_predict.energy.stems import stem_bodies
+from rna_predict.evaluation.geometry_report import model_report
+from rna_predict.stage_d_diffusion.analytic import AnalyticDenoiser, energy_model, scattered
+from rna_predict.stage_d_diffusion.config import StageDConfig
+from rna_predict.stage_d_diffusion.heuristic_confidence import heuristic_confidence
+from rna_predict.stage_d_diffusion.inputs import StageDInputs
+from rna_predict.stage_d_diffusion.judged import Judged, Sample
+from rna_predict.stage_d_diffusion.ranking import energy_score
+from rna_predict.stage_d_diffusion.sampler import SeededDraws, from_structure, noise_schedule, sample
+from rna_predict.stage_d_diffusion.sampling import draw_samples
+
+METHOD = "analytic baseline, no learned weights"
+
+REMEDY = "Try another stage_d.seed, more stage_d.refine_iterations, or a smaller stage_d.stem_shift."
+
+
+def analytic_models(inputs: StageDInputs, config: StageDConfig) -> Judged:
+    """Models around stage C's, ranked by their energy.
+
+    Raises:
+        PredictionError: no sample is a whole molecule.
+    """
+    model, start = energy_model(inputs.adjacency, inputs.embeddings, inputs.coordinates, config)
+    samples = draw_samples(
+        inputs.id, lambda seeds: _batch(model, start, inputs.adjacency, config, seeds), config, REMEDY
+    )
+    xyz_SLA3 = np.stack([one.xyz_LA3 for one in samples])
+    return Judged(
+        samples=samples,
+        confidences=heuristic_confidence(xyz_SLA3, inputs.adjacency, inputs.embeddings),
+        scores=[energy_score(one) for one in samples],
+        confidence_kind="heuristic",
+        method=METHOD,
+    )
+
+
+def _batch(model: EnergyModel, start: Pose, adjacency: Adjacency, config: StageDConfig, seeds: range) -> list[Sample]:
+    """One sample a seed; the very first seed alone starts from stage C's model as it is."""
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    keep_first = seeds.start == config.seed
+    pose = scattered(start, stem_bodies(adjacency.partner_L), config, generators, keep_first)
+    denoiser = AnalyticDenoiser(model=model, pose=pose, config=config)
+    levels = noise_schedule(config.sigma_start, config.sigma_end, config.steps, config.rho)
+    sample(denoiser, pose.atoms(model.shape), from_structure(levels, config.churn), SeededDraws(generators))
+
+    def settled(xyz_LA3: torch.Tensor) -> bool:
+        return model_report(adjacency.sequence, xyz_LA3.numpy()).settled
+
+    xyz_SLA3 = denoiser.finish(settled).numpy()
+    terms = denoiser.terms()
+    return [
+        Sample(
+            xyz_LA3=xyz_SLA3[k],
+            seed=seed,
+            terms={name: float(values[k]) for name, values in terms.items()},
+            report=model_report(adjacency.sequence, xyz_SLA3[k]),
+        )
+        for k, seed in enumerate(seeds)
+    ]

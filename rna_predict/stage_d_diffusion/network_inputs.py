@@ -1,0 +1,73 @@
+"""The records of stages A, B and C as tensors of the networks, and the check that they belong to these weights."""
+
+import numpy as np
+import torch
+
+from rna_predict.chemistry.residues import C1, C3, C4
+from rna_predict.contracts import Adjacency, Coordinates, Embeddings, Torsions
+from rna_predict.errors import ContractError
+from rna_predict.nn.features import Representations
+from rna_predict.nn.stage_inputs import FrameAtoms, StageInputs, TorsionInputs
+from rna_predict.nn.weights import WeightsHeader
+from rna_predict.stage_d_diffusion.inputs import StageDInputs
+
+
+def require_same_weights(embeddings: Embeddings, header: WeightsHeader) -> None:
+    """Refuse embeddings that other weights made, or none: to this denoiser they would be noise.
+
+    Raises:
+        ContractError: naming stage B as the one to run again, and both hashes.
+    """
+    found = embeddings.provenance.weights
+    if found == header.sha256:
+        return
+    made = f"weights {found}" if found != "none" else f"{embeddings.provenance.method} (weights none)"
+    raise ContractError(
+        f"b_embeddings of {embeddings.id}: made by {made}, but stage D runs on weights {header.sha256} "
+        f"({header.source}). Run stage_b again with backend trunk on the same weights."
+    )
+
+
+def representations_of(embeddings: Embeddings) -> Representations:
+    """Stage B's representations, B = 1."""
+    return Representations(
+        inputs_BLI=torch.from_numpy(embeddings.inputs_LI.copy())[None],
+        single_BLS=torch.from_numpy(embeddings.single_LS.copy())[None],
+        pair_BLLZ=torch.from_numpy(embeddings.pair_LLZ.copy())[None],
+    )
+
+
+def stage_inputs_of(inputs: StageDInputs) -> StageInputs:
+    """Pairs, torsions and coordinates as they enter the pair representation, B = 1."""
+    probability_LL, partner_LL = _pairs(inputs.adjacency)
+    return StageInputs(
+        pair_probability_BLL=probability_LL[None],
+        partner_BLL=partner_LL[None],
+        torsions=_torsions(inputs.torsions),
+        coordinates=_frame_atoms(inputs.coordinates),
+    )
+
+
+def _pairs(adjacency: Adjacency) -> tuple[torch.Tensor, torch.Tensor]:
+    """Stage A's probabilities, and 1 where two residues pair."""
+    partner_L = torch.from_numpy(adjacency.partner_L.astype(np.int64))
+    partner_LL = (partner_L[:, None] == torch.arange(adjacency.length)).float()
+    return torch.from_numpy(adjacency.probability_LL.copy()), partner_LL
+
+
+def _torsions(torsions: Torsions) -> TorsionInputs:
+    """Stage B's seven torsions, then the phase of the pucker, which every residue has (`nn.stage_inputs.ANGLES`)."""
+    angle_L8 = torch.from_numpy(np.column_stack([torsions.angle_L7, torsions.pucker_phase_L]))
+    mask_L8 = np.column_stack([torsions.mask_L7, np.ones(torsions.length, dtype=bool)])
+    concentration_L8 = np.column_stack([torsions.concentration_L7, torsions.pucker_concentration_L])
+    return TorsionInputs(
+        sincos_BL82=torch.stack([angle_L8.sin(), angle_L8.cos()], dim=-1)[None],
+        mask_BL8=torch.from_numpy(mask_L8)[None],
+        concentration_BL8=torch.from_numpy(concentration_L8)[None],
+    )
+
+
+def _frame_atoms(coordinates: Coordinates) -> FrameAtoms:
+    """C1', C3' and C4' of stage C's model, which has them all."""
+    xyz_L33 = torch.from_numpy(coordinates.xyz_LA3[:, [C1, C3, C4]])
+    return FrameAtoms(xyz_BL33=xyz_L33[None], mask_BL=torch.ones(1, coordinates.length, dtype=torch.bool))
