@@ -6,6 +6,7 @@ AF3 has no such inputs. As every weight begins at zero, a checkpoint that lacks 
 from dataclasses import dataclass, fields
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
@@ -95,6 +96,20 @@ class StageInputs:
     def to(self, device: torch.device | str) -> "StageInputs":
         """The same inputs on another device."""
         return StageInputs(**{field.name: _moved(getattr(self, field.name), device) for field in fields(self)})
+
+
+def pair_inputs(probability_LL: np.ndarray, partner_L: np.ndarray) -> StageInputs:
+    """Stage A's result as an input of the networks, B = 1.
+
+    Args:
+        probability_LL: pair probabilities.
+        partner_L: index of each residue's partner, or -1.
+    """
+    partner_BL = torch.from_numpy(partner_L.astype(np.int64))[None]
+    return StageInputs(
+        pair_probability_BLL=torch.from_numpy(probability_LL.astype(np.float32))[None],
+        partner_BLL=(partner_BL[:, :, None] == torch.arange(len(partner_L))).float(),
+    )
 
 
 def _moved(part: Any, device: torch.device | str) -> Any:

@@ -11,20 +11,18 @@ from torch import Tensor
 
 from rna_predict.contracts import Adjacency, Embeddings, Provenance, RnaSequence
 from rna_predict.contracts.alignment import Alignment
+from rna_predict.contracts.record import UNTRAINED
 from rna_predict.errors import ConfigError, PredictionError
 from rna_predict.nn.device import choose_device, choose_dtype
 from rna_predict.nn.features import Representations
 from rna_predict.nn.featurise import AlignmentRows, featurise
-from rna_predict.nn.stage_inputs import StageInputs
+from rna_predict.nn.stage_inputs import pair_inputs
 from rna_predict.nn.weights import Network, open_network
 from rna_predict.stage_b_torsion.config import StageBConfig
 from rna_predict.stage_b_torsion.torsion_values import TorsionValues, head_values
 from rna_predict.stage_b_torsion.trunk import Trunk
 
 log = logging.getLogger(__name__)
-
-UNTRAINED = "UNTRAINED random weights"
-"""What methods and warnings say of starting values."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +81,7 @@ def run_trunk(
         None if alignment is None else AlignmentRows(residue_ML=alignment.residue_ML, deletion_ML=alignment.deletion_ML)
     )
     features = featurise(sequence.sequence, seed=config.seed, alignment=rows).to(device)
-    inputs = adjacency_inputs(adjacency).to(device)
+    inputs = pair_inputs(adjacency.probability_LL, adjacency.partner_L).to(device)
     chunk_rows = config.chunk_rows or None
     with torch.inference_mode():
         with torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32):
@@ -135,17 +133,6 @@ def _open(weights: str, untrained_profile: str, stamp: tuple[int, int], device: 
     network = open_network(Trunk, weights=weights, untrained_profile=untrained_profile)
     network.module.to(device)
     return network
-
-
-def adjacency_inputs(adjacency: Adjacency) -> StageInputs:
-    """Stage A's probabilities and matching as an input of the networks, B = 1."""
-    partner_LL = np.zeros((adjacency.length,) * 2, dtype=np.float32)
-    paired = np.flatnonzero(adjacency.partner_L >= 0)
-    partner_LL[paired, adjacency.partner_L[paired]] = 1
-    return StageInputs(
-        pair_probability_BLL=torch.from_numpy(adjacency.probability_LL.copy())[None],
-        partner_BLL=torch.from_numpy(partner_LL)[None],
-    )
 
 
 def _check_finite(sequence: RnaSequence, found: Representations) -> None:

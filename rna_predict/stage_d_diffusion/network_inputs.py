@@ -1,13 +1,15 @@
 """The records of stages A, B and C as tensors of the networks, and the check that they belong to these weights."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
 from rna_predict.chemistry.residues import C1, C3, C4
-from rna_predict.contracts import Adjacency, Coordinates, Embeddings, Torsions
+from rna_predict.contracts import Coordinates, Embeddings, Torsions
 from rna_predict.errors import ContractError
 from rna_predict.nn.features import Representations
-from rna_predict.nn.stage_inputs import FrameAtoms, StageInputs, TorsionInputs
+from rna_predict.nn.stage_inputs import FrameAtoms, StageInputs, TorsionInputs, pair_inputs
 from rna_predict.nn.weights import WeightsHeader
 from rna_predict.stage_d_diffusion.inputs import StageDInputs
 
@@ -39,20 +41,12 @@ def representations_of(embeddings: Embeddings) -> Representations:
 
 def stage_inputs_of(inputs: StageDInputs) -> StageInputs:
     """Pairs, torsions and coordinates as they enter the pair representation, B = 1."""
-    probability_LL, partner_LL = _pairs(inputs.adjacency)
-    return StageInputs(
-        pair_probability_BLL=probability_LL[None],
-        partner_BLL=partner_LL[None],
+    adjacency = inputs.adjacency
+    return replace(
+        pair_inputs(adjacency.probability_LL, adjacency.partner_L),
         torsions=_torsions(inputs.torsions),
         coordinates=_frame_atoms(inputs.coordinates),
     )
-
-
-def _pairs(adjacency: Adjacency) -> tuple[torch.Tensor, torch.Tensor]:
-    """Stage A's probabilities, and 1 where two residues pair."""
-    partner_L = torch.from_numpy(adjacency.partner_L.astype(np.int64))
-    partner_LL = (partner_L[:, None] == torch.arange(adjacency.length)).float()
-    return torch.from_numpy(adjacency.probability_LL.copy()), partner_LL
 
 
 def _torsions(torsions: Torsions) -> TorsionInputs:

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -16,6 +17,7 @@ from rna_predict.nn.stage_inputs import (
     TemplateInputs,
     TorsionInputs,
     geometry_features,
+    pair_inputs,
     torsion_features,
 )
 
@@ -120,6 +122,15 @@ def test_probability_and_matching_are_two_channels_that_stand_alone(pair_BLLZ, i
     column = ("pair_probability_BLL", "partner_BLL").index(name)
     expected = pair_BLLZ + value[..., None] * trained.adjacency.weight[:, column]
     torch.testing.assert_close(trained(pair_BLLZ, StageInputs(**{name: value})), expected)
+
+
+def test_a_matching_becomes_ones_where_two_residues_pair():
+    probability_LL = np.random.default_rng(0).random((6, 6), dtype=np.float32)
+    found = pair_inputs(probability_LL, np.array([5, 4, -1, -1, 1, 0], dtype=np.int32))
+    assert found.partner_BLL.nonzero().tolist() == [[0, 0, 5], [0, 1, 4], [0, 4, 1], [0, 5, 0]]
+    assert found.partner_BLL.max() == 1
+    assert np.array_equal(found.pair_probability_BLL[0].numpy(), probability_LL)
+    assert found.present() == ("adjacency",)
 
 
 def test_rigid_motion_of_coordinates_and_templates_changes_nothing(pair_BLLZ, inputs, generator):
