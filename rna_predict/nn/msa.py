@@ -32,7 +32,7 @@ MSA_FACTOR = 4
 class OuterProductMean(nn.Module):
     """AF3 Algorithm 9: mean over the alignment's rows of the outer product of two residues.
 
-    Always in float32: a sum over thousands of rows loses too much in half precision.
+    Never in half precision, also under autocast: a sum over thousands of rows loses too much.
 
     The product is contracted in the cheaper order: with few rows (none but the query, as a rule) the output layer's
     weight is first applied to one side, which saves the (L, L, 32 · 32) outer products.
@@ -66,7 +66,7 @@ class OuterProductMean(nn.Module):
     ) -> Iterator[Update]:
         """The update row by row of the pair representation, as `rows.add` takes it."""
         with torch.autocast(msa_BMLC.device.type, enabled=False):
-            left, right = self._sides(msa_BMLC.float(), mask_BM)
+            left, right = self._sides(msa_BMLC.to(self.linear_1.weight.dtype), mask_BM)
         depth = msa_BMLC.shape[1]
         count_B = left.new_full(left.shape[:1], depth) if mask_BM is None else mask_BM.sum(1).to(left.dtype)
         norm_B111 = (count_B + self.EPS).view(-1, 1, 1, 1)
