@@ -15,6 +15,7 @@ BENCHMARKS = {
     "reconstruction": "rna_predict.cli.bench_reconstruction",
     "baseline": "rna_predict.cli.bench_baseline",
     "run": "rna_predict.cli.bench_run",
+    "parity": "rna_predict.cli.bench_parity",
 }
 """Name and module; the module's `run()` returns the table's rows, each a mapping of the same keys, and the figures."""
 
@@ -37,5 +38,10 @@ def print_result(rows: Sequence[Mapping[str, object]], figures: Mapping[str, obj
         header = list(rows[0])
         typer.echo(table(header, ([row[name] for name in header] for row in rows)))
         typer.echo()
-    rounded = {name: round(value, 6) if isinstance(value, float) else value for name, value in figures.items()}
+    rounded = {name: _rounded(value) if isinstance(value, float) else value for name, value in figures.items()}
     typer.echo(json.dumps(rounded, allow_nan=False))
+
+
+def _rounded(value: float) -> float:
+    """Six digits after the point; of smaller numbers the first three that count."""
+    return float(f"{value:.3g}") if abs(value) < 1e-3 else round(value, 6)
