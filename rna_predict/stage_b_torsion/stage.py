@@ -41,23 +41,25 @@ def predict_torsions(
         PredictionError: the trunk gives numbers that are none.
     """
     require_same_rna(sequence, adjacency)
-    _check_length(sequence, config)
     if alignment is not None and (alignment.id, alignment.sequence) != (sequence.id, sequence.sequence):
         raise InputError(f"{sequence.id}: {alignment.source} aligns {alignment.id}, another RNA. Align to this one.")
     if alignment is not None and config.backend != "trunk":
         log.warning("%s: %s is not read: only stage_b.backend trunk does", sequence.id, alignment.source)
+    if sequence.length > config.max_length:
+        raise InputError(
+            f"{sequence.id}: {sequence.length} nt is longer than stage_b.max_length {config.max_length}; stage B would "
+            f"need about {_bytes_needed(sequence, config) / 1e9:.1f} GB. Raise max_length, or split the sequence."
+        )
     trunk = _trunk(sequence, adjacency, config, alignment) if config.backend == "trunk" else None
     return _torsions(sequence, adjacency, config, trunk), _embeddings(sequence, adjacency, config, trunk)
 
 
-def _check_length(sequence: RnaSequence, config: StageBConfig) -> None:
-    if sequence.length <= config.max_length:
-        return
-    need = BYTES_PER_PAIR * sequence.length**2 / 1e9
-    raise InputError(
-        f"{sequence.id}: {sequence.length} nt is longer than stage_b.max_length {config.max_length}; the "
-        f"embeddings would need about {need:.1f} GB. Raise max_length, or split the sequence."
-    )
+def _bytes_needed(sequence: RnaSequence, config: StageBConfig) -> float:
+    if config.backend != "trunk":
+        return BYTES_PER_PAIR * sequence.length**2
+    from rna_predict.stage_b_torsion.trunk_backend import bytes_needed
+
+    return bytes_needed(sequence.length, config)
 
 
 def _trunk(

@@ -13,6 +13,7 @@ from rna_predict.contracts import Adjacency, Embeddings, Provenance, RnaSequence
 from rna_predict.contracts.alignment import Alignment
 from rna_predict.contracts.record import UNTRAINED
 from rna_predict.errors import ConfigError, PredictionError
+from rna_predict.nn.cost import Run, peak_bytes
 from rna_predict.nn.device import choose_device, choose_dtype
 from rna_predict.nn.features import Representations
 from rna_predict.nn.featurise import AlignmentRows, featurise
@@ -103,6 +104,17 @@ def run_trunk(
         weights=header.sha256,
         method=f"trunk, profile {header.architecture.name}, {cycles} cycles, {str(dtype)[6:]}{trained}",
     )
+
+
+def bytes_needed(length: int, config: StageBConfig) -> int:
+    """Memory of the process at the trunk's worst moment, estimated before any of it is taken.
+
+    Raises:
+        ConfigError: no such device or profile.
+        WeightsError: the weights file is refused.
+    """
+    architecture = opened_trunk(config, choose_device(config.device, "stage_b.device")).header.architecture
+    return peak_bytes(architecture, "stage_b", Run(length=length, cycles=config.cycles or architecture.cycles))
 
 
 def opened_trunk(config: StageBConfig, device: torch.device) -> Network:

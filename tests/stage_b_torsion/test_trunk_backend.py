@@ -280,7 +280,7 @@ def test_what_cannot_be_run_is_refused_by_its_setting(rna, tmp_path):
         predict_torsions(*rna, config_of(untrained_profile="huge"))
     with pytest.raises(ConfigError, match=r"stage_b\.device: 'abacus'"):
         predict_torsions(*rna, config_of(untrained_profile="nano", device="abacus"))
-    with pytest.raises(InputError, match=r"longer than stage_b\.max_length 11"):
+    with pytest.raises(InputError, match=r"longer than stage_b\.max_length 11; stage B would need about 0\.3 GB"):
         predict_torsions(*rna, config_of(untrained_profile="nano", max_length=11))
 
 
