@@ -73,7 +73,7 @@ def test_without_a_single_track_there_are_no_keys_for_it():
     assert pair.shape == (B, L, L, 16)
 
 
-@pytest.mark.parametrize("scale, hidden, heads", [(False, 128, 4), (True, 64, 2)])
+@pytest.mark.parametrize(("scale", "hidden", "heads"), [(False, 128, 4), (True, 64, 2)])
 def test_hidden_widths_follow_the_pair_channels_only_where_scaled(scale, hidden, heads):
     block = PairformerBlock(Architecture(scale_pair_hidden=scale), c_z=64, c_s=0)
     assert block.tri_mul_in.linear_a_p.weight.shape == (hidden, 64)
@@ -115,7 +115,6 @@ def test_checkpoints_of_training_leave_the_gradients_as_they_are(monkeypatch):
     runs = []
     for block in module.blocks:
         block.dropout = 0.0
-        block.tri_mul_out.register_forward_hook(lambda *_: runs.append("module called"))
         monkeypatch.setattr(block.tri_mul_out, "_multiply", counted(block.tri_mul_out._multiply, runs))
     found = gradients(module)
     assert len(runs) == 2 * len(module.blocks)
