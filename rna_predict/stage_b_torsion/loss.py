@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from rna_predict.contracts.embeddings import DISTOGRAM_EDGES
-from rna_predict.errors import InputError
+from rna_predict.nn.masked_mean import masked_mean, require_terms
 from rna_predict.stage_b_torsion.heads import AMPLITUDE_RANGE, TorsionPrediction
 
 SHORTEST_VECTOR = 1e-3
@@ -74,14 +74,14 @@ def distogram_loss(
     Raises:
         InputError: an RNA has no such residue.
     """
-    point_BL3 = torch.where(mask_BL[..., None], point_BL3.detach(), 0.0)
+    point_BL3 = point_BL3.detach()
     distance_BLL = torch.cdist(point_BL3, point_BL3, compute_mode="donot_use_mm_for_euclid_dist")
     edges = torch.tensor(DISTOGRAM_EDGES, dtype=distance_BLL.dtype, device=distance_BLL.device)
     bin_BLL = torch.bucketize(distance_BLL, edges)
     pair_BLL = mask_BL[:, :, None] & mask_BL[:, None, :]
     logits_BLL64 = torch.where(pair_BLL[..., None], logits_BLL64.float(), 0.0)
     nats_BLL = cross_entropy(logits_BLL64.movedim(-1, 1), bin_BLL, reduction="none")
-    return _mean(nats_BLL, pair_BLL, "distogram loss", "pair of residues whose distogram atoms were seen")
+    return masked_mean(nats_BLL, pair_BLL, "distogram loss", "pair of residues whose distogram atoms were seen").mean()
 
 
 def torsion_losses(prediction: TorsionPrediction, native: NativeTorsions) -> TorsionLosses:
@@ -106,9 +106,9 @@ def torsion_losses(prediction: TorsionPrediction, native: NativeTorsions) -> Tor
     nats_BL8 = _von_mises_nats(kappa_BL8, cosine_BL8.detach())
     what = ("torsion loss", "defined torsion")
     return TorsionLosses(
-        direction=_mean(1 - cosine_BL8, mask_BL8, *what),
-        length=_mean((length_BL8 - 1).abs(), mask_BL8, *what),
-        concentration=_mean(nats_BL8, mask_BL8, *what),
+        direction=masked_mean(1 - cosine_BL8, mask_BL8, *what).mean(),
+        length=masked_mean((length_BL8 - 1).abs(), mask_BL8, *what).mean(),
+        concentration=masked_mean(nats_BL8, mask_BL8, *what).mean(),
         amplitude=_amplitude_loss(prediction, native),
     )
 
@@ -133,7 +133,7 @@ def base_pair_loss(
     nats_BLL = binary_cross_entropy_with_logits(logits_BLL, paired_BLL.to(logits_BLL.dtype), reduction="none")
     kinds_KBLL = torch.stack([mask_BLL & paired_BLL, mask_BLL & ~paired_BLL])
     counts_KB = kinds_KBLL.sum((-2, -1))
-    _require(counts_KB.sum(0), "base pair loss", "pair of residues that may form a base pair")
+    require_terms(counts_KB.sum(0), "base pair loss", "pair of residues that may form a base pair")
     means_KB = (nats_BLL * kinds_KBLL).sum((-2, -1)) / counts_KB.clamp(min=1)
     return (means_KB.sum(0) / (counts_KB > 0).sum(0)).mean()
 
@@ -151,16 +151,3 @@ def _amplitude_loss(prediction: TorsionPrediction, native: NativeTorsions) -> Te
     guess_BL = torch.where(mask_BL, prediction.amplitude_BL.float(), 0.0)
     squared_BL = ((guess_BL - target_BL) / AMPLITUDE_UNIT).square()
     return (squared_BL.sum(-1) / mask_BL.sum(-1).clamp(min=1)).mean()
-
-
-def _mean(values: Tensor, mask: Tensor, loss: str, what: str) -> Tensor:
-    """Mean over the masked-in values of each RNA, then over RNAs."""
-    counts_B = mask.flatten(1).sum(1)
-    _require(counts_B, loss, what)
-    return (torch.where(mask, values, 0.0).flatten(1).sum(1) / counts_B).mean()
-
-
-def _require(counts_B: Tensor, loss: str, what: str) -> None:
-    if bool((counts_B == 0).any()):
-        empty = [index + 1 for index, count in enumerate(counts_B.tolist()) if not count]
-        raise InputError(f"{loss}: RNA {empty} of the batch has no {what}. Leave it out of the dataset.")

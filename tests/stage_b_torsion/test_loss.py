@@ -50,6 +50,8 @@ def test_a_distance_belongs_to_the_bin_whose_upper_edge_is_the_next_above_it():
     assert distogram_loss(logits, point, everywhere).item() == pytest.approx(math.log(64), rel=1e-6)
     for i, j, bin_ in [(0, 0, 0), (1, 1, 0), (2, 2, 0), (0, 1, 1), (1, 0, 1), (0, 2, 63), (2, 0, 63), (1, 2, 63)]:
         logits[0, i, j, bin_] = 50.0
+    on_edge = distogram_loss(logits[:, :2, :2], torch.tensor([[[0.0, 0, 0], [2.625, 0, 0]]]), everywhere[:, :2])
+    assert on_edge.item() < 1e-5, "2.625 Å is the upper edge of bin 1"
     # The one pair that is left, (2, 1), costs log 64; the eight others nothing.
     assert distogram_loss(logits, point, everywhere).item() == pytest.approx(math.log(64) / 9, rel=1e-5)
 
@@ -77,17 +79,21 @@ def test_the_likelihood_trains_the_concentration_alone_and_is_best_at_the_true_s
     errors = torch.tensor(0.0).new_tensor([-0.4, -0.2, 0.0, 0.1, 0.2, 0.3, -0.1, 0.25]).view(1, 1, 8)
     truth = torch.zeros(1, 1, 8)
     vector = pointing(errors).requires_grad_()
-    raw = torch.zeros((), requires_grad=True)
-    optimiser = torch.optim.Adam([raw], lr=0.1)
-    for _ in range(300):
-        loss = torsion_losses(prediction(vector, raw.exp().expand(1, 1, 8)), native(truth)).concentration
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
+    # The best κ is the one whose mean resultant length I1/I0 is that of the errors.
+    low, high = torch.tensor(0.0, dtype=torch.float64), torch.tensor(500.0, dtype=torch.float64)
+    for _ in range(60):
+        middle = (low + high) / 2
+        short = torch.special.i1e(middle) / torch.special.i0e(middle) < torch.cos(errors.double()).mean()
+        low, high = (middle, high) if short else (low, middle)
+    slopes = []
+    for factor in (0.8, 1.0, 1.25):
+        kappa = (factor * low).float().requires_grad_()
+        torsion_losses(prediction(vector, kappa.expand(1, 1, 8)), native(truth)).concentration.backward()
+        slopes.append(kappa.grad.item())
     assert vector.grad is None
-    kappa = raw.exp().detach()
-    mean_resultant = torch.special.i1e(kappa) / torch.special.i0e(kappa)
-    assert mean_resultant.item() == pytest.approx(torch.cos(errors).mean().item(), abs=1e-4)
+    assert slopes[0] < -1e-3
+    assert slopes[1] == pytest.approx(0, abs=1e-5)
+    assert slopes[2] > 1e-3
 
 
 def test_the_amplitude_is_judged_where_the_ribose_is_whole():
