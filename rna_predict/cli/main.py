@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from rna_predict import __version__
-from rna_predict.cli import bench, configuration, evaluate, geometry, predict, priors, stages, weights
+from rna_predict.cli import bench, configuration, dataset, evaluate, geometry, plan, predict, priors, stages, weights
 from rna_predict.cli.batch import one_line
 from rna_predict.cli.console import start_logging
 from rna_predict.errors import RnaPredictError
@@ -21,11 +21,13 @@ app = typer.Typer(
 )
 
 app.command("predict")(predict.predict)
+app.command("plan")(plan.plan)
 app.command("evaluate")(evaluate.evaluate)
 app.command("geometry")(geometry.geometry)
 app.command("bench")(bench.bench)
 app.add_typer(configuration.app, name="config")
 app.add_typer(priors.app, name="priors")
+app.add_typer(dataset.app, name="dataset")
 app.add_typer(weights.app, name="weights")
 app.command("prepare")(stages.prepare)
 app.command("stage-a")(stages.stage_a)
