@@ -4,8 +4,9 @@
 |---------------------|----------------------------------------------------------------------------------------------|
 | schema, version     | `rna_predict.confidence`, 1                                                                  |
 | id, sequence        | as in the FASTA                                                                              |
-| confidence_kind     | `heuristic` (a formula over energies and agreement) or `learned`                             |
-| provenance          | method, package_version, inputs, config, weights (`contracts.Provenance`)                    |
+| confidence_kind     | `heuristic` (a formula over energies and agreement) or `learned` (the confidence head)       |
+| provenance          | method, package_version, inputs, config, weights (`contracts.Provenance`); a method that     |
+|                     | says UNTRAINED ran networks on random weights: neither models nor numbers are predictions    |
 | models_sha256       | of the mmCIF file that belongs to this one                                                   |
 | atom_names          | atoms of each residue letter, the order of `atom_plddt`                                      |
 | models              | best first: rank (1 = model number in the mmCIF), seed, ranking_score, ptm, mean_plddt,      |

@@ -19,6 +19,7 @@ import numpy as np
 
 from rna_predict.chemistry.residues import ATOMS, MAX_ATOMS, element
 from rna_predict.contracts import Ensemble, Model, Structure, atomic_path
+from rna_predict.contracts.record import UNTRAINED
 from rna_predict.contracts.structure import full_mask
 from rna_predict.errors import ContractError, InputError
 from rna_predict.formats.reading import read_text
@@ -80,13 +81,31 @@ class _RankedModel(modelcif.model.AbInitioModel):
                 )
 
 
+NOTES = {
+    "heuristic": "Confidence values are heuristic: a formula over energies and agreement, not a trained predictor of "
+    "accuracy.",
+    "learned": "Confidence values come from a trained confidence head.",
+    "untrained": f"{UNTRAINED}: neither the models nor their confidence values are predictions.",
+}
+
+HOW = {
+    "heuristic": "heuristic estimate",
+    "learned": "predicted by the confidence head",
+    "untrained": "output of an UNTRAINED confidence head",
+}
+
+
+def confidence_note(ensemble: Ensemble) -> str:
+    """A sentence on what the confidence values are worth."""
+    return NOTES[_source(ensemble)]
+
+
+def _source(ensemble: Ensemble) -> str:
+    return "untrained" if ensemble.provenance.untrained else ensemble.confidence_kind
+
+
 def _system(ensemble: Ensemble, models: Sequence[Model]) -> modelcif.System:
-    heuristic = ensemble.confidence_kind == "heuristic"
-    warning = (
-        "Confidence values are heuristic: a formula over energies and agreement, not a trained predictor of accuracy."
-        if heuristic
-        else "Confidence values come from a trained confidence head."
-    )
+    warning = confidence_note(ensemble)
     system = modelcif.System(
         title=f"Predicted structure of {ensemble.id}",
         id=ensemble.id,
@@ -96,7 +115,7 @@ def _system(ensemble: Ensemble, models: Sequence[Model]) -> modelcif.System:
     entity = _RnaEntity(ensemble.sequence, alphabet=alphabet, description=ensemble.id)
     asym = modelcif.AsymUnit(entity, details="predicted RNA", id=CHAIN)
     assembly = modelcif.Assembly([asym], name="Modeled RNA")
-    metrics = _metrics(heuristic)
+    metrics = _metrics(HOW[_source(ensemble)])
     ranked = []
     for rank, model in enumerate(models, start=1):
         entry = _RankedModel(assembly, asym, ensemble.sequence, model, rank)
@@ -108,9 +127,8 @@ def _system(ensemble: Ensemble, models: Sequence[Model]) -> modelcif.System:
     return system
 
 
-def _metrics(heuristic: bool) -> dict[str, Any]:
+def _metrics(how: str) -> dict[str, Any]:
     """Metric classes of python-modelcif; it takes name and description from the class."""
-    how = "heuristic estimate" if heuristic else "predicted by the confidence head"
     qa = modelcif.qa_metric
     rows: dict[str, tuple[tuple[type, ...], str]] = {
         "pLDDT": ((qa.Global, qa.PLDDT), f"lDDT over heavy atoms, mean of all atoms, 0-100, {how}"),

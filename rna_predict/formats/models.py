@@ -97,9 +97,10 @@ def write_best_pdb(ensemble: Ensemble, path: Path) -> None:
     best = ensemble.models[0]
     provenance = ensemble.provenance
     remarks = (
-        f"rna_predict {provenance.package_version}, method {provenance.method}",
+        f"rna_predict {provenance.package_version}",
+        f"method {provenance.method}",
         f"{ensemble.id}: rank 1 of {len(ensemble.models)}, seed {best.seed}",
-        f"B-factor column: pLDDT per atom, 0-100, {ensemble.confidence_kind}",
+        f"B-factor column: pLDDT per atom, 0-100, {ensemble.confidence_kind}{', UNTRAINED' * provenance.untrained}",
         f"mean pLDDT {mean_plddt(ensemble.sequence, best.plddt_LA):.2f}, pTM {best.ptm:.3f}",
     )
     write_pdb(ensemble.structure(0), path, best.plddt_LA, remarks=remarks)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from rna_predict import __version__
 from rna_predict.contracts import Ensemble, Model, Provenance, RnaSequence, digest_of
+from rna_predict.contracts.record import UNTRAINED
 from rna_predict.stage_d_diffusion.config import StageDConfig
 from rna_predict.stage_d_diffusion.inputs import StageDInputs
 from rna_predict.stage_d_diffusion.judged import Judged
@@ -40,13 +41,19 @@ def sample_ensemble(sequence: RnaSequence, inputs: StageDInputs, config: StageDC
         confidence_kind=judged.confidence_kind,
         models=tuple(sorted(models, key=lambda model: -model.ranking_score)),
         provenance=Provenance(
-            method=judged.method,
+            method=_method(inputs, judged),
             package_version=__version__,
             inputs=inputs.digests(),
             config=digest_of(dataclasses.asdict(config)),
             weights=judged.weights,
         ),
     )
+
+
+def _method(inputs: StageDInputs, judged: Judged) -> str:
+    """How the models were made; random weights upstream are not forgotten."""
+    upstream = inputs.torsions.provenance.untrained or inputs.embeddings.provenance.untrained
+    return f"{UNTRAINED} in stage B; {judged.method}" if upstream and UNTRAINED not in judged.method else judged.method
 
 
 def _analytic(inputs: StageDInputs, config: StageDConfig) -> Judged:

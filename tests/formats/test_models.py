@@ -26,6 +26,7 @@ from rna_predict.formats.models import (
     read_ensemble,
     read_models_cif,
     write_best_cif,
+    write_best_pdb,
     write_ensemble,
     write_models_cif,
 )
@@ -34,7 +35,9 @@ from rna_predict.formats.structure import read_structure
 SEQUENCE = "GGCAUUCGUGCC"
 
 
-def make_ensemble(count: int = 3, id: str = "hp1", kind: str = "heuristic", sequence: str = SEQUENCE) -> Ensemble:
+def make_ensemble(
+    count: int = 3, id: str = "hp1", kind: str = "heuristic", sequence: str = SEQUENCE, method: str = "analytic"
+) -> Ensemble:
     rng = np.random.default_rng(7)
     length = len(sequence)
     base = np.arange(length)[:, None, None] * 6.1 + np.arange(23)[None, :, None] * np.array([0.2, 1.3, -0.4])
@@ -51,7 +54,7 @@ def make_ensemble(count: int = 3, id: str = "hp1", kind: str = "heuristic", sequ
         )
         for rank in range(count)
     )
-    provenance = Provenance(method="analytic", package_version="0.1.0", inputs={"a_adjacency": "ab" * 32}, config="c0")
+    provenance = Provenance(method=method, package_version="0.1.0", inputs={"a_adjacency": "ab" * 32}, config="c0")
     return Ensemble(id=id, sequence=sequence, provenance=provenance, confidence_kind=kind, models=models)
 
 
@@ -138,7 +141,35 @@ def test_quality_metrics_software_and_warning(written):
 
 def test_learned_confidence_carries_no_warning(tmp_path: Path):
     write_models_cif(make_ensemble(kind="learned"), tmp_path / "m.cif")
-    assert "heuristic" not in (tmp_path / "m.cif").read_text()
+    text = (tmp_path / "m.cif").read_text()
+    assert "heuristic" not in text
+    assert "UNTRAINED" not in text
+    assert "trained confidence head" in text
+
+
+@pytest.mark.parametrize("kind", ["learned", "heuristic"])
+def test_every_output_of_untrained_networks_says_so(tmp_path: Path, kind):
+    ensemble = make_ensemble(kind=kind, method="UNTRAINED random weights (profile nano), diffusion")
+    cif, confidence, pdb = (tmp_path / name for name in ("m.cif", "m.json", "m.pdb"))
+    write_ensemble(ensemble, cif, confidence)
+    block = gemmi.cif.read(str(cif)).sole_block()
+    for category in ("_struct.pdbx_model_details", "_ma_protocol_step.details"):
+        text = block.find_values(category)[0]
+        assert "UNTRAINED random weights (profile nano)" in text
+        assert "neither the models nor their confidence values are predictions" in text
+        assert "trained confidence head" not in text
+    assert "UNTRAINED" in json.loads(confidence.read_text())["provenance"]["method"]
+    again = read_ensemble(cif, confidence)
+    assert again.provenance.untrained
+    assert again.confidence_kind == kind
+    write_best_pdb(again, pdb)
+    remarks = [line for line in pdb.read_text().splitlines() if line.startswith("REMARK")]
+    assert "REMARK   1 method UNTRAINED random weights (profile nano), diffusion" in remarks
+    assert f"REMARK   1 B-factor column: pLDDT per atom, 0-100, {kind}, UNTRAINED" in remarks
+
+
+def test_a_trained_ensemble_is_not_called_untrained(written):
+    assert not written[0].provenance.untrained
 
 
 def test_python_modelcif_reads_its_own_group_in_rank_order(written):
