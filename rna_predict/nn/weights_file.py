@@ -50,7 +50,7 @@ class WeightsHeader:
     def to_json(self) -> str:
         """One line, sealed with its own hash."""
         values: dict[str, Any] = {"format_version": FORMAT_VERSION, **dataclasses.asdict(self)}
-        return json.dumps({**values, "seal": _seal(values)}, sort_keys=True)
+        return json.dumps({**values, "seal": seal_of(values)}, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str, where: str) -> "WeightsHeader":
@@ -71,7 +71,7 @@ class WeightsHeader:
                     f"{where}: format_version: expected {FORMAT_VERSION}, found {version!r}. Convert the file again, "
                     "or take the package's version that wrote it."
                 )
-            if seal != _seal({"format_version": version, **values}):
+            if seal != seal_of({"format_version": version, **values}):
                 raise WeightsError(f"{where}: the header does not match its seal; the file is damaged. Get it again.")
             return cls(**{**values, "architecture": Architecture.from_dict(values["architecture"])})
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError, ConfigError) as error:
@@ -94,6 +94,23 @@ def save_weights(path: Path, tensors: Mapping[str, Tensor], header: WeightsHeade
     Raises:
         WeightsError: no tensors, another type, no memory behind it (meta), NaN or infinity; names the key.
     """
+    plain = storable(path, tensors)
+    complete = dataclasses.replace(
+        header,
+        sha256=hash_of_tensors(plain),
+        tensors=len(plain),
+        parameters=sum(tensor.numel() for tensor in plain.values()),
+    )
+    write_tensors(path, plain, {METADATA_KEY: complete.to_json()})
+    return complete
+
+
+def storable(path: Path, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors as a file holds them, sorted, on the CPU.
+
+    Raises:
+        WeightsError: as `save_weights`.
+    """
     if not tensors:
         raise WeightsError(f"{path}: there are no tensors to write.")
     for key, tensor in tensors.items():
@@ -102,16 +119,13 @@ def save_weights(path: Path, tensors: Mapping[str, Tensor], header: WeightsHeade
             raise WeightsError(f"{path}: {key}: expected float32 values in memory, found {found}")
         if not all_finite(tensor):
             raise WeightsError(f"{path}: {key}: holds NaN or infinity; such weights are not written.")
-    plain = {key: tensors[key].detach().cpu().contiguous() for key in sorted(tensors)}
-    complete = dataclasses.replace(
-        header,
-        sha256=hash_of_tensors(plain),
-        tensors=len(plain),
-        parameters=sum(tensor.numel() for tensor in plain.values()),
-    )
+    return {key: tensors[key].detach().cpu().contiguous() for key in sorted(tensors)}
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Write `storable` tensors as safetensors, whole or not at all."""
     with atomic_path(path) as temporary:
-        save_file(_separate(plain), temporary, metadata={METADATA_KEY: complete.to_json()})
-    return complete
+        save_file(_separate(tensors), temporary, metadata=dict(metadata))
 
 
 def read_header(path: Path) -> WeightsHeader:
@@ -213,5 +227,6 @@ def _separate(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return separate
 
 
-def _seal(values: Mapping[str, Any]) -> str:
+def seal_of(values: Mapping[str, Any]) -> str:
+    """Hash of a header's values, by which a damaged header is found."""
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
