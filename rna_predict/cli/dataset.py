@@ -1,0 +1,185 @@
+"""`rna-predict dataset`: native structures to a dataset for training, its splits, and what it holds."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rna_predict.cli.bench import print_result
+from rna_predict.cli.console import LOG, steps
+from rna_predict.cli.threads import set_threads
+from rna_predict.errors import InputError
+
+if TYPE_CHECKING:
+    from rna_predict.data.dataset import ChainDataset
+
+app = typer.Typer(help="Datasets of native structures for training: build, split, report, download.")
+
+Dataset = Annotated[Path, typer.Argument(help="Folder that `dataset build` made.")]
+ValidationIds = Annotated[Path | None, typer.Option(help="CSV or TSV with a column id: their clusters validate.")]
+TestIds = Annotated[Path | None, typer.Option(help="CSV or TSV with a column id: their clusters test.")]
+ValidationShare = Annotated[float, typer.Option(help="Share of the other clusters that validate.")]
+TestShare = Annotated[float, typer.Option(help="Share of the other clusters that test.")]
+Seed = Annotated[int, typer.Option(help="Decides which clusters the shares draw.")]
+ValidationFrom = Annotated[str, typer.Option(help="YYYY-MM-DD: chains deposited from this day on do not train.")]
+TestFrom = Annotated[str, typer.Option(help="YYYY-MM-DD: chains deposited from this day on test.")]
+
+
+STATED = ("chains", "residues", "clusters", "files", "refused", "digest")
+"""Fields of the manifest that each command prints."""
+
+
+@app.command("build")
+def build(
+    source: Annotated[Path, typer.Argument(help="Folder of PDB or mmCIF files (.gz too), or a list of such files.")],
+    out: Annotated[Path, typer.Option(help="Folder to write; an older dataset there is replaced.")],
+    index: Annotated[Path | None, typer.Option(help="CSV with the column id and what files do not say.")] = None,
+    cluster_column: Annotated[str, typer.Option(help="Column of the index with sequence clusters.")] = "",
+    split_column: Annotated[str, typer.Option(help="Column of the index with train, validation, test.")] = "",
+    identity: Annotated[float, typer.Option(help="Sequences that share this much of the shorter one cluster.")] = 0.8,
+    min_length: Annotated[int, typer.Option(help="Fewest residues of a chain.")] = 8,
+    max_length: Annotated[int, typer.Option(help="Most residues of a chain; 0 is no limit.")] = 0,
+    min_atoms: Annotated[float, typer.Option(help="Least share of heavy atoms that must be there.")] = 0.5,
+    validation_ids: ValidationIds = None,
+    test_ids: TestIds = None,
+    validation_share: ValidationShare = 0.0,
+    test_share: TestShare = 0.0,
+    seed: Seed = 0,
+    validation_from: ValidationFrom = "",
+    test_from: TestFrom = "",
+    processes: Annotated[int, typer.Option(min=1, help="Processes that read structures.")] = 1,
+) -> None:
+    """Read every RNA chain, cluster by sequence, split by cluster or date; refusals go to refused.tsv in the dataset.
+
+    The last line is one JSON object of what the dataset holds.
+    """
+    set_threads(1)
+    from rna_predict.data.build import BuildSettings, build_dataset
+    from rna_predict.data.entries import Limits
+    from rna_predict.data.sources import find_sources, read_index
+    from rna_predict.data.splits import SplitSettings
+
+    split = SplitSettings(
+        validation_ids=_ids(validation_ids),
+        test_ids=_ids(test_ids),
+        validation_share=validation_share,
+        test_share=test_share,
+        seed=seed,
+        validation_from=validation_from,
+        test_from=test_from,
+    )
+    limits = Limits(min_length=min_length, max_length=max_length, min_atoms=min_atoms)
+    settings = BuildSettings(limits=limits, split=split, identity=identity, processes=processes)
+    if (cluster_column or split_column) and index is None:
+        raise InputError("--cluster-column, --split-column: name the index that has the column, --index FILE.")
+    known = read_index(index, cluster_column, split_column) if index else None
+    sources = find_sources(source)
+    with steps(len(sources.files)) as progress:
+
+        def advance(name: str) -> None:
+            progress.now(name)
+            progress.done()
+
+        report = build_dataset(sources, out, settings, known, advance)
+    for kind, count in report.manifest.refused.items():
+        LOG.warning("refused, %s: %d", kind, count)
+    LOG.info("%s: %d chains in %d clusters", out, report.manifest.chains, report.manifest.clusters)
+    typer.echo(json.dumps(_figures(out)))
+
+
+@app.command("split")
+def split(
+    dataset: Dataset,
+    validation_ids: ValidationIds = None,
+    test_ids: TestIds = None,
+    validation_share: ValidationShare = 0.0,
+    test_share: TestShare = 0.0,
+    seed: Seed = 0,
+    validation_from: ValidationFrom = "",
+    test_from: TestFrom = "",
+) -> None:
+    """Split the chains anew; only splits.tsv in the dataset changes."""
+    from rna_predict.data.dataset import open_dataset
+    from rna_predict.data.splits import SplitSettings, split_members, write_splits
+
+    settings = SplitSettings(
+        validation_ids=_ids(validation_ids),
+        test_ids=_ids(test_ids),
+        validation_share=validation_share,
+        test_share=test_share,
+        seed=seed,
+        validation_from=validation_from,
+        test_from=test_from,
+    )
+    members = open_dataset(dataset).members()
+    write_splits(dataset, members, split_members(members, settings))
+    typer.echo(json.dumps(_figures(dataset)))
+
+
+@app.command("report")
+def report(
+    dataset: Dataset,
+    targets: Annotated[
+        Path | None, typer.Option(help="CSV or TSV with a column id, and sequence for ids that the dataset lacks.")
+    ] = None,
+    threshold: Annotated[float, typer.Option(help="Count targets with a training chain above this identity.")] = 0.65,
+    verify: Annotated[bool, typer.Option("--verify", help="Read every chain and compare with the manifest.")] = False,
+) -> None:
+    """Print the nearest training chain of each target, by default of all chains that validate or test.
+
+    `identity` is the share of the target that matches, `chance` the same for its letters in a drawn order. The last
+    line is one JSON object.
+    """
+    set_threads(1)
+    from rna_predict.data.dataset import open_dataset
+    from rna_predict.data.nearest import nearest_chains
+
+    opened = open_dataset(dataset)
+    if verify:
+        opened.verify()
+        LOG.info("%s: all %d chains are as they were built", dataset, len(opened))
+    wanted = _target_sequences(opened, targets)
+    training = {opened.ids[k]: opened.sequences[k] for k in opened.positions("train")}
+    with steps(len(wanted)) as progress:
+        found = nearest_chains(wanted, training, advance=lambda name: progress.done()) if wanted else []
+    rows = [
+        {"target": n.id, "nt": n.length, "nearest": n.nearest, "identity": n.identity, "chance": n.chance}
+        for n in found
+    ]
+    near = {"targets": len(found), "threshold": threshold, "above": sum(n.identity > threshold for n in found)}
+    near["above_by_chance"] = sum(n.chance > threshold for n in found)
+    print_result(rows, _figures(dataset) | near)
+
+
+def _figures(folder: Path) -> dict[str, object]:
+    """What a dataset holds, for one line of JSON."""
+    from rna_predict.data.dataset import read_manifest
+    from rna_predict.data.splits import read_splits
+
+    manifest, splits = read_manifest(folder), read_splits(folder)
+    counts = {f"{split}_chains": count for split, count in sorted(Counter(splits.values()).items())}
+    stated: dict[str, object] = {name: getattr(manifest, name) for name in STATED}
+    return stated | counts
+
+
+def _ids(path: Path | None) -> tuple[str, ...]:
+    from rna_predict.data.sources import read_id_table
+
+    return tuple(read_id_table(path)) if path else ()
+
+
+def _target_sequences(opened: "ChainDataset", targets: Path | None) -> dict[str, str]:
+    """Sequence by id of the chains to compare with the training chains."""
+    from rna_predict.data.sources import read_id_table
+
+    known = dict(zip(opened.ids, opened.sequences, strict=True))
+    if targets is None:
+        return {id: letters for id, letters in known.items() if opened.splits[id] in ("validation", "test")}
+    wanted = {}
+    for id, letters in read_id_table(targets).items():
+        wanted[id] = known.get(id, letters)
+        if not wanted[id]:
+            raise InputError(f"--targets {targets}: {id} is not in the dataset, and the table has no sequence for it.")
+    return wanted

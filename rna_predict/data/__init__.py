@@ -1,0 +1,1 @@
+"""Native structures as training examples: the dataset of chains, its clusters and splits, crops, batches."""
