@@ -11,6 +11,10 @@ from pathlib import Path
 import yaml
 from jsonschema import Draft202012Validator
 from rna_predict import __version__ as PACKAGE_VERSION
+from rna_predict.nn.architecture import Architecture
+from rna_predict.nn.cost import Run, peak_bytes, works
+from rna_predict.nn.profiles import find_profile
+from safetensors import SafetensorError, safe_open
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 from snakemake.utils import validate
@@ -163,17 +167,37 @@ def attempt_number(wildcards, attempt):
     return attempt
 
 
+def network_sizes():
+    """Architecture of the networks that the config names; None for the baseline. A weights file that does not say what
+    it holds (a published checkpoint as it came) counts as base."""
+    if "untrained" in config:
+        return find_profile(config["untrained"], None)
+    if "weights" not in config:
+        return None
+    try:
+        with safe_open(config["weights"], framework="numpy") as file:
+            return Architecture.from_dict(json.loads((file.metadata() or {})["rna_predict.weights"])["architecture"])
+    except (OSError, SafetensorError, KeyError):
+        return Architecture()
+
+
 def memory_of(stage):
-    """Resource function for mem_mb: grows with the square of the length and with each attempt."""
+    """Resource function for mem_mb: grows with the square of the length and with each attempt; where networks run,
+    with a third to spare over what they are estimated to take."""
     base, per_pair = MEMORY_MB[stage]
 
     def mem_mb(wildcards, attempt):
-        return int((base + per_pair * len(sequence_of(wildcards)) ** 2) * attempt)
+        length = len(sequence_of(wildcards))
+        mb = base + per_pair * length**2
+        if NETWORK and stage in NETWORK_STAGES:
+            mb += 1.33e-6 * peak_bytes(NETWORK, stage, Run(length=length, cycles=NETWORK.cycles))
+        return int(mb * attempt)
 
     return mem_mb
 
 
 # Minutes as base + per_residue * length, generous on purpose.
+FLOPS = 5e9  # what a slow core does; a GPU is a hundred times faster, and a generous limit costs nothing
 RUNTIME_MIN = {"stage_a": (5, 0.02), "stage_b": (10, 0.05), "stage_c": (10, 0.1), "stage_d": (15, 0.2)}
 
 
@@ -182,7 +206,12 @@ def runtime_of(stage):
     base, per_residue = RUNTIME_MIN[stage]
 
     def runtime(wildcards, attempt):
-        return int((base + per_residue * len(sequence_of(wildcards))) * attempt)
+        length = len(sequence_of(wildcards))
+        minutes = base + per_residue * length
+        if NETWORK and stage in NETWORK_STAGES:
+            parts = works(NETWORK, Run(length=length, cycles=NETWORK.cycles))[stage].values()
+            minutes += sum(part.flops for part in parts) / FLOPS / 60
+        return int(minutes * attempt)
 
     return runtime
 
@@ -207,6 +236,7 @@ def hold_results_folder():
 
 validate(config, "../schemas/config.schema.yaml")
 
+NETWORK = network_sizes()
 SAMPLES = read_samples(config["samples"], workflow.source_path("../schemas/samples.schema.yaml"))
 RESULTS = config["results"].rstrip("/")
 
