@@ -12,7 +12,7 @@ from torch.utils.checkpoint import checkpoint
 
 from rna_predict.errors import ConfigError
 
-CPU_POSITIONS = 4096
+CPU_POSITIONS = 2048
 """Positions (pairs, or residues of an alignment) at once on a CPU: the temporaries of a few MB stay in its cache."""
 
 GPU_POSITIONS = 2**18
