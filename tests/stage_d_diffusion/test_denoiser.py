@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from rna_predict.cli.parity_inputs import NANO, Given, draw, draw_integers, fill
+from rna_predict.nn import rows
 from rna_predict.nn.features import Features, Representations
 from rna_predict.nn.featurise import collate, featurise
 from rna_predict.stage_d_diffusion import denoiser
@@ -87,6 +88,21 @@ def test_conditions_made_once_give_what_conditions_made_anew_give(network, singl
     large = network.conditions(*singles[0])
     assert not large.pair.biases
     assert largest(network(noisy[0], SIGMA[:1], *singles[0], large) - expected) < 1e-4
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("limit", [0, 2**30])
+def test_rows_of_pairs_in_parts_give_what_all_at_once_give(network, singles, monkeypatch, limit):
+    monkeypatch.setattr(denoiser, "BIAS_BYTES", limit)
+    expected = network.conditions(*singles[0])
+    monkeypatch.setattr(rows, "CPU_POSITIONS", 4 * 15)
+    found = network.conditions(*singles[0])
+    pairs = [(found.pair.pair_BLLZ, expected.pair.pair_BLLZ)] if limit == 0 else []
+    pairs += zip(found.pair.biases, expected.pair.biases, strict=True)
+    atoms = zip(found.atoms.encoder, expected.atoms.encoder, strict=True)
+    pairs += [(one.bias_B1WHQK, other.bias_B1WHQK) for one, other in atoms]
+    assert len(pairs) == NANO.encoder_atom_blocks + (NANO.diffusion_blocks if limit else 1)
+    assert all(largest(one - other) < 1e-5 * float(other.abs().max()) for one, other in pairs)
 
 
 @torch.no_grad()
