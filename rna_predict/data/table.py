@@ -1,6 +1,7 @@
 """Chains as rows of a LanceDB table: the schema, and the only door to lancedb and pyarrow in this folder."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -157,22 +158,40 @@ def open_table(folder: Path) -> Any:
         ContractError: it is missing or damaged.
     """
     lancedb = need_lancedb()
-    try:
+    with _readable(str(folder)):
         return lancedb.connect(str(folder)).open_table(TABLE)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise ContractError(f"{folder}: no readable table {TABLE!r}. Build the dataset again.") from error
 
 
 def read_columns(table: Any, names: Sequence[str]) -> dict[str, list[Any]]:
-    """Whole columns as lists, in the order of the rows."""
-    found = table.search().select(["position", *names]).limit(None).to_arrow().sort_by("position")
+    """Whole columns as lists, in the order of the rows.
+
+    Raises:
+        ContractError: the table is damaged.
+    """
+    with _readable(table.uri):
+        found = table.search().select(["position", *names]).limit(None).to_arrow().sort_by("position")
     return {name: found[name].to_pylist() for name in names}
 
 
 def read_chain(table: Any, position: int) -> Chain:
-    """The chain in one row."""
-    found = table.take_offsets([position]).to_arrow()
+    """The chain in one row.
+
+    Raises:
+        ContractError: the table is damaged.
+    """
+    with _readable(table.uri):
+        found = table.take_offsets([position]).to_arrow()
     row = {name: found[name][0] for name in found.column_names}
     if row["position"].as_py() != position:
-        raise ContractError(f"row {position} of table {TABLE!r} holds another row. Build the dataset again.")
+        raise ContractError(f"{table.uri}: row {position} holds another chain. Build the dataset again.")
     return chain_of(row)
+
+
+@contextmanager
+def _readable(place: str) -> Iterator[None]:
+    """Turn lancedb's errors about files into ours."""
+    try:
+        yield
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ContractError(f"{place}: no readable table {TABLE!r} ({reason}). Build the dataset again.") from error
