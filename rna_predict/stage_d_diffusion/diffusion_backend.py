@@ -1,5 +1,6 @@
 """The learned backend: AF3's diffusion on stage B's representations, guided and refined by the analytic energy."""
 
+import logging
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,12 @@ from rna_predict.stage_d_diffusion.ranking import energy_score, learned_score
 from rna_predict.stage_d_diffusion.refinement import refine
 from rna_predict.stage_d_diffusion.sampler import Af3Settings, Denoiser, Schedule, SeededDraws, af3_schedule, sample
 from rna_predict.stage_d_diffusion.sampling import draw_samples
+
+log = logging.getLogger(__name__)
+
+FAR = 2.0
+"""Å of drift above which a warning says that the refined model is not the network's; native structures drift by 0.1 to
+0.4 Å."""
 
 REMEDY = (
     "Try stage_d.start=stage_c, stage_d.guidance=true, another stage_d.seed or more stage_d.refine_iterations; "
@@ -86,7 +93,7 @@ class LearnedSampling:
     """Everything that samples of one RNA have in common.
 
     Attributes:
-        sequence: letters A C G U.
+        inputs: the RNA's records.
         denoiser: the network on this RNA.
         features: order of the flat atoms, on the CPU.
         schedule: noise levels and scales.
@@ -96,7 +103,7 @@ class LearnedSampling:
         config: settings.
     """
 
-    sequence: str
+    inputs: StageDInputs
     denoiser: LearnedDenoiser
     features: Features
     schedule: Schedule
@@ -115,7 +122,7 @@ class LearnedSampling:
         model_c = molecules(inputs.sequence, pose, puckers)
         from_c = config.start == "stage_c" or (config.start == "auto" and not trained)
         return cls(
-            sequence=inputs.sequence,
+            inputs=inputs,
             denoiser=denoiser,
             features=denoiser.features.to("cpu"),
             schedule=af3_schedule(af3_settings(config), config.sigma_start if from_c else None),
@@ -134,7 +141,7 @@ class LearnedSampling:
         denoise: Denoiser = self.denoiser
         if self.config.guidance:
             denoise = GuidedDenoiser(
-                sequence=self.sequence,
+                sequence=self.inputs.sequence,
                 denoise=self.denoiser,
                 energy=self.energy,
                 features=self.features,
@@ -157,15 +164,26 @@ class LearnedSampling:
         terms: dict[str, Tensor] = {}
         drifts: list[float | None] = [None] * len(seeds)
         if self.config.refine:
-            refined = refine(self.sequence, xyz_SLA3, puckers, self.energy, self.config.refine_iterations)
+            refined = refine(self.inputs.sequence, xyz_SLA3, puckers, self.energy, self.config.refine_iterations)
             xyz_SLA3, terms, drifts = refined.xyz_SLA3, refined.terms, refined.drift_S.tolist()
+            self._name_far(refined.drift_S, seeds)
         return [
             Sample(
                 xyz_LA3=xyz_SLA3[k].numpy(),
                 seed=seed,
                 terms={name: float(values[k]) for name, values in terms.items()},
-                report=model_report(self.sequence, xyz_SLA3[k].numpy()),
+                report=model_report(self.inputs.sequence, xyz_SLA3[k].numpy()),
                 drift=drifts[k],
             )
             for k, seed in enumerate(seeds)
         ]
+
+    def _name_far(self, drift_S: Tensor, seeds: range) -> None:
+        for drift, seed in zip(drift_S.tolist(), seeds, strict=True):
+            if drift > FAR:
+                log.warning(
+                    "%s: the network's atoms of seed %d were no molecule: refinement moved them by %.1f Å",
+                    self.inputs.id,
+                    seed,
+                    drift,
+                )

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from rna_predict.contracts import Adjacency, Coordinates, Embeddings, Ensemble, Provenance, RnaSequence, Torsions
+from rna_predict.evaluation.geometry_report import model_report
 from rna_predict.formats.dot_bracket import from_dot_bracket
 from rna_predict.stage_b_torsion.config import StageBConfig
 from rna_predict.stage_b_torsion.stage import predict_torsions
@@ -13,6 +14,7 @@ from rna_predict.stage_c_reconstruction.config import StageCConfig
 from rna_predict.stage_c_reconstruction.stage import reconstruct
 from rna_predict.stage_d_diffusion.config import StageDConfig
 from rna_predict.stage_d_diffusion.inputs import StageDInputs
+from rna_predict.stage_d_diffusion.judged import Sample
 from rna_predict.stage_d_diffusion.stage import sample_ensemble
 
 
@@ -64,3 +66,11 @@ def quick() -> StageDConfig:
 @pytest.fixture(scope="session")
 def ensemble(hairpin: Inputs, quick: StageDConfig) -> Ensemble:
     return sample_ensemble(hairpin.sequence, hairpin.records(), quick)
+
+
+@pytest.fixture(scope="session")
+def ensemble_sample(hairpin: Inputs) -> Sample:
+    """A sound model with its report."""
+    xyz_LA3 = hairpin.coordinates.xyz_LA3
+    report = model_report(hairpin.sequence.sequence, xyz_LA3)
+    return Sample(xyz_LA3=xyz_LA3, seed=0, terms={"link": 12.0}, report=report)
