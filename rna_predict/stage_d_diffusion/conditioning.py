@@ -52,7 +52,7 @@ class DiffusionConditioning(nn.Module):
         joint = torch.cat([representations.single_BLS.float(), representations.inputs_BLI.float()], dim=-1)
         return self.linear_no_bias_s(self.layernorm_s(joint))
 
-    def forward(self, single_BLS: Float[Tensor, "b l s"], sigma_BS: Float[Tensor, "b s"]) -> Float[Tensor, "b s l c"]:
+    def forward(self, single_BLS: Float[Tensor, "b l cs"], sigma_BS: Float[Tensor, "b s"]) -> Float[Tensor, "b s l cs"]:
         """Lines 8 to 12: add the noise level, in Å and above 0, to `single`'s output."""
         noise_BSN = self.fourier_embedding(torch.log(sigma_BS / SIGMA_DATA) / 4)
         level_BSC = self.linear_no_bias_n(self.layernorm_n(noise_BSN))

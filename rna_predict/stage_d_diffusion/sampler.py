@@ -29,6 +29,7 @@ class Denoiser(Protocol):
         ...
 
 
+@runtime_checkable
 class Draws(Protocol):
     """Where the sampler's random numbers come from; a test may give recorded ones."""
 

@@ -213,7 +213,7 @@ class Turned:
     [
         af3_schedule(Af3Settings(steps=8)),
         af3_schedule(Af3Settings(steps=8), start=20.0),
-        from_structure([9, 3, 1, 0], 0.5),
+        from_structure([9.0, 3.0, 1.0, 0.0], 0.5),
     ],
     ids=["AF3", "AF3 from a structure", "from a structure"],
 )
