@@ -16,6 +16,7 @@ BENCHMARKS = {
     "baseline": "rna_predict.cli.bench_baseline",
     "run": "rna_predict.cli.bench_run",
     "parity": "rna_predict.cli.bench_parity",
+    "networks": "rna_predict.cli.bench_networks",
 }
 """Name and module; the module's `run()` returns the table's rows, each a mapping of the same keys, and the figures."""
 

@@ -37,7 +37,7 @@ def build(architecture: Architecture) -> nn.Module:
     """Protenix's network with our sizes, for inference, with drawn weights in place of its own start."""
     a = architecture
     protenix, confidence = load("model.protenix"), load("model.modules.confidence")
-    with _no_initialisation(), contextlib.redirect_stdout(io.StringIO()):
+    with no_initialisation(), contextlib.redirect_stdout(io.StringIO()):
         network = protenix.Protenix(_config(a))
         network.input_embedder.atom_attention_encoder = load("model.modules.transformer").AtomAttentionEncoder(
             has_coords=False,
@@ -109,7 +109,8 @@ def _config(a: Architecture) -> Any:
 
 
 @contextlib.contextmanager
-def _no_initialisation() -> Iterator[None]:
+def no_initialisation() -> Iterator[None]:
+    """Keep its layers from drawing truncated normals, which takes minutes; whoever builds fills them instead."""
     layers, primitives = load("model.triangular.layers"), load("model.modules.primitives")
     original = layers.trunc_normal_init_
     layers.trunc_normal_init_ = primitives.trunc_normal_init_ = lambda weights, scale=1.0, fan="fan_in": None
