@@ -42,8 +42,8 @@ SIGMAS = (40.0, 2.5)
 FEW_STEPS = Af3Settings(steps=5, churn=0.0, step_scale=1.0)
 """The sampler as Protenix's mini and tiny networks run it."""
 
-FRESH_NOISE = Af3Settings(steps=4)
-"""The sampler as the base network runs it, with fresh noise in each step, but in fewer steps."""
+FRESH_NOISE = Af3Settings(steps=6)
+"""The sampler as the base network runs it, with fresh noise, but in fewer steps (yet fewer would throw atoms far)."""
 
 NANO = Architecture(
     name="nano",
