@@ -8,8 +8,9 @@ TORCH ?= torch==2.13.0
 CORES ?= $(shell env -u OMP_NUM_THREADS nproc 2>/dev/null || echo 1)
 JOBS ?= 2
 
-# What `rna-predict bench reconstruction` is timed beside; without its dependencies, which it does not need for that.
-PEER := mp-nerf==1.0.3 einops==0.8.2
+# What `rna-predict bench reconstruction`, `parity` and `networks` run beside; without their dependencies beyond these,
+# which they do not need for that (protenix asks for CUDA builds).
+PEER := mp-nerf==1.0.3 einops==0.8.2 protenix==2.0.0 ml_collections==1.1.0 absl-py==2.5.1 optree==0.20.0 rdkit==2026.9.1
 
 VENV := .venv
 BIN := $(VENV)/bin
