@@ -10,6 +10,7 @@ from rna_predict.chemistry.residues import BONDS
 from rna_predict.errors import InputError
 from rna_predict.geometry.superpose import superpose
 from rna_predict.nn.featurise import collate, featurise
+from rna_predict.stage_d_diffusion import loss
 from rna_predict.stage_d_diffusion.bonds import all_bonds, atom_places, chain_links
 from rna_predict.stage_d_diffusion.confidence_head import ConfidenceLogits
 from rna_predict.stage_d_diffusion.confidence_loss import (
@@ -103,12 +104,21 @@ def test_rigid_motions_cost_nothing_and_a_mirror_image_does():
     assert aligned_mse(native.xyz_BA3[:, None] * torch.tensor([1.0, 1, -1]), native).min() > 10
 
 
-def test_the_superposition_lays_the_native_on_the_guess_without_gradient():
+def test_the_superposition_lays_the_native_on_the_guess_without_gradient(monkeypatch):
+    # At the best superposition its own gradient is zero, so that the gradient cannot tell; its cost can.
+    recorded = []
+
+    def watched(*arguments):
+        recorded.append(torch.is_grad_enabled())
+        return superpose(*arguments)
+
+    monkeypatch.setattr(loss, "superpose", watched)
     native, guess = seen(8 * noise(1, 1, 20, 3)), (8 * noise(2, 1, 1, 20, 3)).requires_grad_()
     aligned_mse(guess, native).sum().backward()
     with torch.no_grad():
         target = superpose(native.xyz_BA3, guess[:, 0]).apply(native.xyz_BA3)
     torch.testing.assert_close(guess.grad[:, 0], 6 / 3 / 20 * 2 * (guess.detach()[:, 0] - target), rtol=1e-4, atol=1e-5)
+    assert recorded == [False]
 
 
 # Bonds
@@ -144,12 +154,17 @@ def test_bond_lengths_are_compared_where_both_atoms_were_seen_and_are_bonded_in_
     (first, second), (third, fourth) = links.atom_BN2[0].tolist()
     xyz[0, second] = xyz[0, first] + torch.tensor([1.6, 0, 0])
     xyz[0, fourth] = xyz[0, third] + torch.tensor([0, 1.6, 0])
+    xyz += torch.tensor([1.0, 0, 0]) - xyz[0, third].clone()  # an atom left out stands at 0, within a bond's length
     guess = xyz[:, None].clone()
     guess[0, 0, second] = guess[0, 0, first] + torch.tensor([0, 0, 1.9])
     assert bond_error(guess, seen(xyz), links).item() == pytest.approx(0.09 / 2, rel=1e-4)
     hidden = torch.ones_like(rna.native.mask_BA)
     hidden[0, fourth] = False
     assert bond_error(guess, seen(xyz, hidden), links).item() == pytest.approx(0.09, rel=1e-4)
+    level = torch.tensor([[4.0]])
+    losses = diffusion_losses(guess, level, seen(xyz), links)
+    assert losses.bond.item() == pytest.approx(noise_weight(level).item() * 0.09 / 2, rel=1e-4)
+    assert losses.total(3.0).item() == pytest.approx((losses.mse + 3 * losses.bond + losses.smooth_lddt).item())
     broken = xyz.clone()
     broken[0, second] += 5
     assert bond_error(guess, seen(broken), links).item() == pytest.approx(0, abs=1e-9)
@@ -212,14 +227,14 @@ def test_atoms_that_were_not_seen_change_nothing_and_get_no_gradient(name, rubbi
     clean = native.xyz_BA3[:, None] + noise(7, 1, 2, *native.xyz_BA3.shape[1:])
     guess = torch.where(mask[:, None, :, None], clean, rubbish).requires_grad_()
     dirty = seen(torch.where(mask[..., None], native.xyz_BA3, rubbish), mask)
-    loss = everything(guess, dirty, bonds)[name]
-    assert loss.item() == pytest.approx(everything(clean, seen(native.xyz_BA3, mask), bonds)[name].item(), rel=1e-5)
-    loss.backward()
+    value = everything(guess, dirty, bonds)[name]
+    assert value.item() == pytest.approx(everything(clean, seen(native.xyz_BA3, mask), bonds)[name].item(), rel=1e-5)
+    value.backward()
     assert not guess.grad[:, :, ~mask[0]].any()
     assert guess.grad.isfinite().all()
     only = NativeAtoms(xyz_BA3=native.xyz_BA3[:, mask[0]], mask_BA=mask[:, mask[0]])
     if name != "bond":
-        assert everything(clean[:, :, mask[0]], only, None)[name].item() == pytest.approx(loss.item(), rel=1e-5)
+        assert everything(clean[:, :, mask[0]], only, None)[name].item() == pytest.approx(value.item(), rel=1e-5)
 
 
 @pytest.mark.parametrize("name", ["mse", "bond", "smooth_lddt"])

@@ -1,0 +1,1 @@
+"""Training: what is adapted, saved and resumed. The only package that may import Lightning."""
