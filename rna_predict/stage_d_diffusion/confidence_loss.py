@@ -68,9 +68,8 @@ def confidence_losses(
         InputError: an RNA lacks an atom with neighbours, a frame, or a pair of distogram atoms in the native.
     """
     with torch.no_grad():
-        mask_BA1 = native.mask_BA[..., None]
-        xyz_BSA3 = torch.where(mask_BA1[:, None], sample_BSA3.float(), 0.0)
-        native = NativeAtoms(xyz_BA3=torch.where(mask_BA1, native.xyz_BA3.float(), 0.0), mask_BA=native.mask_BA)
+        xyz_BSA3 = sample_BSA3.float()
+        native = NativeAtoms(xyz_BA3=native.xyz_BA3.float(), mask_BA=native.mask_BA)
         sugar = frame_atoms(features, native)
         share_BSA, judged_BA = atom_lddt(xyz_BSA3, native, sugar[0])
         pae_BSLL, seen_BLL = aligned_error(xyz_BSA3, native, sugar)

@@ -145,6 +145,9 @@ def test_residues_whose_numbers_do_not_follow_each_other_are_not_linked():
     features = featurise("GAUC", seed=0)
     cropped = replace(features, residue_index_BL=torch.tensor([[3, 4, 9, 10]]))
     assert chain_links(cropped).mask_BN.tolist() == [[True, False, True]]
+    without = features.atom_mask_BA.clone()
+    without[0, chain_links(features).atom_BN2[0, 1, 1]] = False
+    assert chain_links(replace(features, atom_mask_BA=without)).mask_BN.tolist() == [[True, False, True]]
 
 
 def test_bond_lengths_are_compared_where_both_atoms_were_seen_and_are_bonded_in_the_native():
@@ -327,6 +330,12 @@ def test_the_aligned_error_is_that_of_a_residue_seen_from_another_s_frame():
     hidden = seen(rna.native.xyz_BA3, mask)
     counted = aligned_error(guess, hidden, frame_atoms(rna.features, hidden))[1]
     assert counted.tolist() == [[[True, False, True], [False] * 3, [True, False, True]]]
+    for atom in (c3, c4):
+        mask = torch.ones_like(rna.native.mask_BA)
+        mask[0, atom] = False
+        hidden = seen(rna.native.xyz_BA3, mask)
+        counted = aligned_error(guess, hidden, frame_atoms(rna.features, hidden))[1]
+        assert counted.tolist() == [[[True] * 3, [False] * 3, [True] * 3]]
 
 
 def test_right_logits_cost_nothing_and_wrong_ones_do():
@@ -354,7 +363,8 @@ def test_confidence_trains_the_logits_of_what_was_seen_and_nothing_else():
     rna = Rna("GAUCA")
     mask = torch.rand(rna.native.mask_BA.shape, generator=torch.Generator().manual_seed(3)) < 0.8
     native = seen(torch.where(mask[..., None], rna.native.xyz_BA3, math.nan), mask)
-    sample = (rna.native.xyz_BA3[:, None] + noise(4, 1, 2, *rna.native.xyz_BA3.shape[1:])).requires_grad_()
+    sample = rna.native.xyz_BA3[:, None] + noise(4, 1, 2, *rna.native.xyz_BA3.shape[1:])
+    sample = torch.where(mask[:, None, :, None], sample, math.nan).requires_grad_()
     logits = rna.logits(2)
     losses = confidence_losses(logits, rna.features, sample, native)
     losses.total().backward()
@@ -389,6 +399,9 @@ def test_padding_does_not_change_the_confidence_losses():
         alone.append(
             confidence_losses(ConfidenceLogits(**cut), rna.features, sample[b, None, :, :a_], seen(xyz[b, None, :a_]))
         )
+    for name, value in values.items():
+        there = mask if "SA" in name else features.token_mask_BL[:, :, None] & features.token_mask_BL[:, None]
+        values[name] = torch.where(there[:, None, ..., None], value, math.nan)
     both = confidence_losses(ConfidenceLogits(**values), features, sample, seen(xyz, mask))
     for name in ("plddt", "pae", "pde", "resolved"):
         mean = sum(getattr(one, name).item() for one in alone) / 2
