@@ -19,7 +19,8 @@ from rna_predict.stage_d_diffusion.sampler import SIGMA_DATA
 
 BIAS_BYTES = 2**30
 """Most memory for biases that are kept between steps: 836 residues at base (24 blocks of 16 heads), where the pair
-representation itself takes a third of it. Beyond it each block makes its bias anew in each step."""
+representation itself takes a third of it. Beyond it each block makes its bias anew, which costs a sixth of a step with
+one sample and a thirtieth with five (base, 200 nt, one thread)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
