@@ -129,8 +129,8 @@ def report(
 ) -> None:
     """Print the nearest training chain of each target, by default of all chains that validate or test.
 
-    `identity` is the share of the target that matches, `chance` the same for its letters in a drawn order. The last
-    line is one JSON object.
+    `identity` is the share of the target that matches, `chance` the most that its letters in drawn orders match. The
+    last line is one JSON object.
     """
     set_threads(1)
     from rna_predict.data.dataset import open_dataset
@@ -148,9 +148,49 @@ def report(
         {"target": n.id, "nt": n.length, "nearest": n.nearest, "identity": n.identity, "chance": n.chance}
         for n in found
     ]
-    near = {"targets": len(found), "threshold": threshold, "above": sum(n.identity > threshold for n in found)}
-    near["above_by_chance"] = sum(n.chance > threshold for n in found)
+    near: dict[str, object] = {"targets": len(found), "threshold": threshold}
+    near["above"] = sum(one.above(threshold) for one in found)
+    near["above_and_more_than_chance"] = [one.id for one in found if one.related(threshold)]
     print_result(rows, _figures(dataset) | near)
+
+
+@app.command("download")
+def download(
+    ids: Annotated[Path, typer.Argument(help="Text file with a PDB id a line.")],
+    folder: Annotated[Path, typer.Option(help="Where the files go; those that are there already are kept.")],
+    base_url: Annotated[str, typer.Option(help="Address that an id and the ending are added to.")],
+    out: Annotated[Path, typer.Option(help="List of the files to write, for `dataset build`.")],
+    ending: Annotated[str, typer.Option(help=".cif.gz, .cif, .pdb.gz or .pdb")] = ".cif.gz",
+    timeout: Annotated[float, typer.Option(help="Seconds without an answer after which a try has failed.")] = 60.0,
+    tries: Annotated[int, typer.Option(help="Tries a file.")] = 3,
+    allow_missing: Annotated[bool, typer.Option(help="Write the list and exit 0 although files failed.")] = False,
+) -> None:
+    """Fetch structure files by PDB id; a stopped download goes on with what is missing.
+
+    Failures are named; then there is no list, and the exit code is 1. The last line is one JSON object.
+    """
+    from rna_predict.data.download import FAILED, Download, Server, download_structures, read_pdb_ids, write_list
+
+    server = Server(base_url=base_url, ending=ending, timeout=timeout, tries=tries)
+    wanted = read_pdb_ids(ids)
+    with steps(len(wanted)) as progress:
+
+        def advance(one: Download) -> None:
+            progress.now(one.id)
+            progress.done()
+            if one.status == FAILED:
+                LOG.error("%s: failed: %s", one.id, one.reason)
+
+        done = download_structures(wanted, folder, server, advance)
+    failed = [one.id for one in done if one.status == FAILED]
+    if allow_missing or not failed:
+        write_list(out, done)
+    counts = Counter(one.status for one in done)
+    typer.echo(json.dumps({"ids": len(wanted)} | dict(sorted(counts.items())) | {"failures": failed}))
+    if failed:
+        LOG.error("%d of %d ids failed: %s", len(failed), len(wanted), ", ".join(failed[:20]))
+    if failed and not allow_missing:
+        raise typer.Exit(1)
 
 
 def _figures(folder: Path) -> dict[str, object]:

@@ -2,7 +2,9 @@
 
 The measure is the share of the held-out chain's own residues that have an equal letter in the best alignment with a
 training chain, ends free: a training chain that contains the target gives 1, one that has half of it 0.5 at most.
-Short targets find much of themselves anywhere; the same measure of the target's letters in a drawn order stands beside.
+Short targets find much of themselves anywhere: among 600 training sequences up to 0.77 of 31 nt, 0.7 of 70 nt, 0.4 of
+130 nt. The same measure of the target's letters in drawn orders therefore stands beside, and only what exceeds both
+the threshold and chance is a relative.
 """
 
 import random
@@ -18,7 +20,8 @@ CANDIDATES = 1000
 """Training sequences that are aligned with each target, those with most words in common; all where there are fewer.
 A relative above 70 % is among the first few; what chance gives needs many."""
 
-CHANCE_SEED = 0
+DRAWS = 5
+"""Orders of the target's letters that are drawn for what chance gives; the same in every run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +33,7 @@ class Nearest:
         length: its residues.
         nearest: id of the training chain.
         identity: share of the target's residues that match it.
-        chance: the same for the target's letters in a drawn order.
+        chance: the most that any of `DRAWS` drawn orders of the target's letters shares with a training chain.
     """
 
     id: str
@@ -38,6 +41,14 @@ class Nearest:
     nearest: str
     identity: float
     chance: float
+
+    def above(self, threshold: float) -> bool:
+        """Whether the training chain shares more than `threshold`."""
+        return self.identity > threshold
+
+    def related(self, threshold: float) -> bool:
+        """Whether it shares more than `threshold` and more than chance gives."""
+        return self.identity > max(threshold, self.chance)
 
 
 def nearest_chains(
@@ -67,8 +78,8 @@ def nearest_chains(
     found = []
     for id, letters in targets.items():
         share, place = _best(letters, sequences, words_SW, candidates)
-        drawn = "".join(random.Random(CHANCE_SEED).sample(letters, len(letters)))
-        chance, _ = _best(drawn, sequences, words_SW, candidates)
+        drawn = ["".join(random.Random(seed).sample(letters, len(letters))) for seed in range(DRAWS)]
+        chance = max(_best(order, sequences, words_SW, candidates)[0] for order in drawn)
         found.append(
             Nearest(id=id, length=len(letters), nearest=id_of[sequences[place]], identity=share, chance=chance)
         )

@@ -105,7 +105,9 @@ def test_the_nearest_training_chain_is_found_with_its_share_of_the_target():
     found = nearest_chains({"target": TRNA, "part": TRNA[10:50]}, training)
     assert [(one.id, one.nearest, one.length) for one in found] == [("target", "also", 76), ("part", "also", 40)]
     assert found[0].identity == pytest.approx(66 / 76, abs=0.02)
-    assert found[0].chance < 0.65 < found[0].identity
+    assert found[0].chance < 0.7 < found[0].identity
+    assert (found[0].above(0.65), found[0].related(0.65), found[0].related(0.9)) == (True, True, False)
+    assert found[1].chance > 0.5
     (alone,) = nearest_chains({"target": TRNA}, {"half": TRNA[:38]})
     assert alone.identity == 0.5
 
