@@ -39,7 +39,7 @@ def xyz(features):
 
 
 def gaps(found: ConfidenceLogits, expected: ConfidenceLogits) -> dict[str, float]:
-    return {name: float((getattr(found, name) - getattr(expected, name)).abs().max()) for name in NAMES}
+    return {name: float((getattr(found, name) - getattr(expected, name)).detach().abs().max()) for name in NAMES}
 
 
 @torch.no_grad()
