@@ -9,7 +9,7 @@ import torch
 from rna_predict.chemistry.residues import C1, O3, P
 from rna_predict.contracts.structure import full_mask
 from rna_predict.evaluation.geometry_report import model_report
-from rna_predict.geometry.superpose import rmsd
+from rna_predict.geometry.superpose import rmsd, superpose
 from rna_predict.nn.featurise import featurise
 from rna_predict.nn.slots import from_slots, to_slots
 from rna_predict.stage_d_diffusion.analytic import stage_c_pose
@@ -17,7 +17,7 @@ from rna_predict.stage_d_diffusion.config import StageDConfig
 from rna_predict.stage_d_diffusion.fitting import Puckers, credible_puckers, fit_molecules, looks_bonded, molecules
 from rna_predict.stage_d_diffusion.guidance import GuidedDenoiser, guiding_energy
 from rna_predict.stage_d_diffusion.refinement import refine
-from rna_predict.stage_d_diffusion.sampler import rotation_of
+from rna_predict.stage_d_diffusion.sampler import Af3Settings, SeededDraws, af3_schedule, rotation_of, sample
 
 CONFIG = StageDConfig()
 
@@ -197,3 +197,21 @@ def test_refinement_closes_broken_chains_and_parts_clashes_next_to_where_they_we
         assert not found[~torch.from_numpy(full_mask(truth.sequence))].any()
     alone = refine(truth.sequence, xyz[:1], truth.puckers, energy, 100)
     assert off(alone.xyz_SLA3, refined.xyz_SLA3[:1], truth) < 0.1
+
+
+def test_a_perfect_network_is_hardly_disturbed_by_guidance_and_refinement(hairpin, truth, features, energy):
+    """AF3's sampler in few steps, from noise, with a denoiser that knows the structure but not how it lies."""
+    flat = from_slots(clean(truth), features)
+
+    def oracle(noisy_SA3: torch.Tensor, sigma: float) -> torch.Tensor:
+        both = flat.expand_as(noisy_SA3)
+        return superpose(both, noisy_SA3).apply(both)
+
+    denoise = dataclasses.replace(guided(hairpin, truth, features), denoise=oracle)
+    schedule = af3_schedule(Af3Settings(steps=12, churn=0.0, step_scale=1.0))
+    draws = SeededDraws([torch.Generator().manual_seed(1)])
+    xyz = to_slots(sample(denoise, torch.zeros_like(flat), schedule, draws), features)
+    mask = truth.shape.mask_LA
+    assert rmsd(xyz[0][mask], clean(truth)[0][mask]) < 0.2
+    refined = refine(truth.sequence, xyz, truth.puckers, energy, 60)
+    assert rmsd(refined.xyz_SLA3[0][mask], clean(truth)[0][mask]) < 0.25
