@@ -17,6 +17,7 @@ BENCHMARKS = {
     "run": "rna_predict.cli.bench_run",
     "parity": "rna_predict.cli.bench_parity",
     "networks": "rna_predict.cli.bench_networks",
+    "partial-checkpoint": "rna_predict.cli.bench_partial_checkpoint",
 }
 """Name and module; the module's `run()` returns the table's rows, each a mapping of the same keys, and the figures."""
 
