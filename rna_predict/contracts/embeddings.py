@@ -26,7 +26,7 @@ DISTOGRAM_ATOMS: dict[str, dict[str, str]] = {
 class Embeddings(Record):
     """Input embedding, single and pair representation, and the distogram.
 
-    Version 2 added `inputs_LI` and `distogram_atoms`.
+    Version 2 added `inputs_LI`, `distogram_atoms` and `conformer_seed`.
 
     Attributes:
         inputs_LI: float32 [L, c_inputs], the trunk's input embedding (AF3's s_inputs), which stage D's networks read
@@ -35,6 +35,7 @@ class Embeddings(Record):
         pair_LLZ: float32 [L, L, c_z].
         distogram_LL64: float32 [L, L, 64], logits over distance bins (`DISTOGRAM_EDGES`) between `distogram_atoms`.
         distogram_atoms: which atoms, a key of `DISTOGRAM_ATOMS`: `C1'` (the prior table) or `C4/C2` (the trunk).
+        conformer_seed: how the reference conformers were turned; stage D's networks must see the same ones.
         channels: names of the pair channels where they have a meaning (the baseline), else empty.
     """
 
@@ -47,6 +48,7 @@ class Embeddings(Record):
     pair_LLZ: np.ndarray = array("float32")
     distogram_LL64: np.ndarray = array("float32")
     distogram_atoms: str
+    conformer_seed: int
     channels: list[str]
 
     def __post_init__(self) -> None:

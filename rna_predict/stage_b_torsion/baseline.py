@@ -41,6 +41,7 @@ def prior_embeddings(
         pair_LLZ=pair_features(adjacency, graph),
         distogram_LL64=distogram(graph, table),
         distogram_atoms="C1'",
+        conformer_seed=0,
         channels=list(PAIR_CHANNELS),
     )
 

@@ -35,6 +35,7 @@ class TrunkResult:
         distogram_LL64: logits between C4 (A, G) and C2 (C, U) atoms.
         torsions: of the torsion head, where the config asks for it.
         inputs: digests of what went in, by name.
+        conformer_seed: how the reference conformers were turned.
         weights: hash of the weights.
         method: how it was made, for the provenance.
     """
@@ -43,6 +44,7 @@ class TrunkResult:
     distogram_LL64: Tensor
     torsions: TorsionValues | None
     inputs: dict[str, str]
+    conformer_seed: int
     weights: str
     method: str
 
@@ -58,6 +60,7 @@ class TrunkResult:
             pair_LLZ=_array(found.pair_BLLZ[0]),
             distogram_LL64=_array(self.distogram_LL64),
             distogram_atoms="C4/C2",
+            conformer_seed=self.conformer_seed,
             channels=[],
         )
 
@@ -101,6 +104,7 @@ def run_trunk(
         distogram_LL64=distogram_LL64,
         torsions=torsions,
         inputs={"a_adjacency": adjacency.digest()} | ({} if alignment is None else {"alignment": alignment.digest()}),
+        conformer_seed=config.seed,
         weights=header.sha256,
         method=f"trunk, profile {header.architecture.name}, {cycles} cycles, {str(dtype)[6:]}{trained}",
     )

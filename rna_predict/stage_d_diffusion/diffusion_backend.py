@@ -10,6 +10,7 @@ from torch import Tensor
 from rna_predict.energy.model import EnergyModel
 from rna_predict.evaluation.geometry_report import model_report
 from rna_predict.nn.features import Features
+from rna_predict.nn.featurise import featurise
 from rna_predict.nn.slots import from_slots, to_slots
 from rna_predict.stage_d_diffusion.analytic import stage_c_pose
 from rna_predict.stage_d_diffusion.config import StageDConfig
@@ -51,7 +52,8 @@ def diffusion_models(inputs: StageDInputs, config: StageDConfig) -> Judged:
     opened = open_model(config)
     require_same_weights(inputs.embeddings, opened.header)
     representations, stage_inputs = representations_of(inputs.embeddings), stage_inputs_of(inputs)
-    denoiser = bind(opened, inputs.sequence, representations, stage_inputs, config.samples_at_once)
+    features = featurise(inputs.sequence, seed=inputs.embeddings.conformer_seed)
+    denoiser = bind(opened, features, representations, stage_inputs, config.samples_at_once)
     sampling = LearnedSampling.make(inputs, denoiser, config, trained=opened.header.trained)
     seeds = range(config.seed, config.seed + config.models)
     samples = draw_samples(inputs.id, sampling.batch, config, REMEDY) if config.refine else sampling.batch(seeds)

@@ -13,7 +13,6 @@ from rna_predict.contracts.record import UNTRAINED
 from rna_predict.errors import PredictionError
 from rna_predict.nn.device import choose_device
 from rna_predict.nn.features import Features, Representations
-from rna_predict.nn.featurise import featurise
 from rna_predict.nn.stage_inputs import StageInputs
 from rna_predict.nn.weights import WeightsHeader, open_network
 from rna_predict.stage_d_diffusion.config import StageDConfig
@@ -21,9 +20,6 @@ from rna_predict.stage_d_diffusion.denoiser import Conditions
 from rna_predict.stage_d_diffusion.network import DiffusionModel
 
 log = logging.getLogger(__name__)
-
-CONFORMER_SEED = 0
-"""Decides how reference conformers are turned, for every sample alike: a sample's own seed draws its noise alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,18 +104,18 @@ class LearnedDenoiser:
 
 
 def bind(
-    opened: OpenedModel, sequence: str, representations: Representations, stage_inputs: StageInputs, at_once: int
+    opened: OpenedModel, features: Features, representations: Representations, stage_inputs: StageInputs, at_once: int
 ) -> LearnedDenoiser:
     """The network on one RNA: other stages' results enter the pairs, and everything but the noise is computed.
 
     Args:
         opened: the network.
-        sequence: letters A C G U.
+        features: of the RNA, the reference conformers turned as stage B saw them.
         representations: stage B's.
         stage_inputs: of stages A, B and C.
         at_once: see `LearnedDenoiser`.
     """
-    features = featurise(sequence, seed=CONFORMER_SEED).to(opened.device)
+    features = features.to(opened.device)
     moved = Representations(
         inputs_BLI=representations.inputs_BLI.to(opened.device),
         single_BLS=representations.single_BLS.to(opened.device),

@@ -52,6 +52,7 @@ def _embeddings(sequence: str, rng: np.random.Generator) -> dict[str, Any]:
         "pair_LLZ": rng.normal(size=(length, length, 2)).astype(np.float32),
         "distogram_LL64": rng.normal(size=(length, length, 64)).astype(np.float32),
         "distogram_atoms": "C4/C2",
+        "conformer_seed": 0,
         "channels": ["first", "second"],
     }
 

@@ -19,7 +19,7 @@ os.chdir(sys.argv[1])
 {limit}
 length = 60
 record = Embeddings(id="x", sequence="A" * length, provenance=Provenance(method="m", package_version="0"), channels=[],
-                    inputs_LI=np.ones((length, 0), np.float32), distogram_atoms="C1'",
+                    inputs_LI=np.ones((length, 0), np.float32), distogram_atoms="C1'", conformer_seed=0,
                     single_LS=np.ones((length, 2), np.float32), pair_LLZ=np.ones((length, length, 2), np.float32),
                     distogram_LL64=np.ones((length, length, 64), np.float32))
 try:

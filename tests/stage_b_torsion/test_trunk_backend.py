@@ -82,6 +82,7 @@ def test_the_record_holds_what_the_module_computes(rna, weights):
     torch.testing.assert_close(torch.tensor(found.single_LS), expected.single_BLS[0], atol=1e-6, rtol=0)
     torch.testing.assert_close(torch.tensor(found.pair_LLZ), expected.pair_BLLZ[0], atol=1e-6, rtol=0)
     torch.testing.assert_close(torch.tensor(found.distogram_LL64), logits[0], atol=1e-6, rtol=0)
+    assert found.conformer_seed == 3
     assert found.inputs_LI.shape == (12, PROFILES["nano"].c_inputs)
     assert (found.distogram_atoms, found.channels) == ("C4/C2", [])
     assert np.abs(found.distogram_LL64).max() > 0.1

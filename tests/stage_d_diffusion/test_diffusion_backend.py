@@ -13,6 +13,7 @@ from rna_predict.errors import ConfigError, ContractError, PredictionError
 from rna_predict.evaluation.annotation import annotate_pairs, share_formed
 from rna_predict.evaluation.geometry_report import geometry_report
 from rna_predict.formats.models import read_ensemble, write_ensemble
+from rna_predict.nn.featurise import featurise
 from rna_predict.nn.profiles import PROFILES
 from rna_predict.nn.weights import WeightsHeader, open_network, save_weights
 from rna_predict.stage_b_torsion.config import StageBConfig
@@ -86,8 +87,9 @@ def settings(weights: dict[str, str], name: str, **changes) -> StageDConfig:
 
 def sampling(inputs: StageDInputs, config: StageDConfig) -> LearnedSampling:
     opened = open_model(config)
+    features = featurise(inputs.sequence, seed=inputs.embeddings.conformer_seed)
     denoiser = bind(
-        opened, inputs.sequence, representations_of(inputs.embeddings), stage_inputs_of(inputs), config.samples_at_once
+        opened, features, representations_of(inputs.embeddings), stage_inputs_of(inputs), config.samples_at_once
     )
     return LearnedSampling.make(inputs, denoiser, config, trained=opened.header.trained)
 
@@ -122,6 +124,7 @@ def changed(inputs: StageDInputs) -> dict[str, StageDInputs]:
         "inputs": _embedded(inputs, inputs_LI=embeddings.inputs_LI[::-1].copy()),
         "single": _embedded(inputs, single_LS=embeddings.single_LS[::-1].copy()),
         "pair": _embedded(inputs, pair_LLZ=embeddings.pair_LLZ[::-1].copy()),
+        "conformers": dataclasses.replace(inputs, embeddings=dataclasses.replace(embeddings, conformer_seed=1)),
         "coordinates": dataclasses.replace(inputs, coordinates=dataclasses.replace(coordinates, xyz_LA3=xyz_LA3)),
     }
 
@@ -130,7 +133,7 @@ def _embedded(inputs: StageDInputs, **arrays: np.ndarray) -> StageDInputs:
     return dataclasses.replace(inputs, embeddings=dataclasses.replace(inputs.embeddings, **arrays))
 
 
-CELLS = ("pairs", "probabilities", "torsions", "puckers", "inputs", "single", "pair", "coordinates")
+CELLS = ("pairs", "probabilities", "torsions", "puckers", "inputs", "single", "pair", "conformers", "coordinates")
 
 
 def test_every_input_reaches_the_network_through_its_projection(embedded, weights):
