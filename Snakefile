@@ -14,6 +14,7 @@ include: "workflow/rules/stage_a.smk"
 include: "workflow/rules/stage_b.smk"
 include: "workflow/rules/stage_c.smk"
 include: "workflow/rules/stage_d.smk"
+include: "workflow/rules/dataset.smk"
 include: "workflow/rules/evaluate.smk"
 
 

@@ -21,6 +21,11 @@ from snakemake.utils import validate
 
 STAGES = ("stage_a", "stage_b", "stage_c", "stage_d")
 NETWORK_STAGES = ("stage_b", "stage_d")
+DATASET_FILES = ("index", "validation_ids", "test_ids")
+DATASET_SETTINGS = (
+    *("cluster_column", "split_column", "identity", "min_length", "max_length", "min_atoms"),
+    *("validation_share", "test_share", "seed", "validation_from", "test_from"),
+)
 
 
 def read_samples(path, schema):
@@ -146,6 +151,63 @@ def natives_folder(wildcards):
     return config["natives"]
 
 
+def dataset_key(name, *, needed=True):
+    """A value below `dataset` of the config."""
+    if needed and name not in config.get("dataset", {}):
+        raise WorkflowError(f"dataset: {name}: not set. See dataset in config/README.md.")
+    return config.get("dataset", {}).get(name)
+
+
+def ids_of_dataset(wildcards):
+    """The list of PDB ids to download."""
+    return dataset_key("ids")
+
+
+def store_of_downloads(wildcards, output):
+    """The folder beside the list, where downloaded files stay."""
+    return output.files.removesuffix(".txt")
+
+
+def options_of_download(wildcards):
+    """Where files come from, as arguments of `rna-predict dataset download`."""
+    allow = ["--allow-missing"] if dataset_key("allow_missing", needed=False) else []
+    return [f"--base-url={dataset_key('base_url')}", f"--ending={dataset_key('ending')}", *allow]
+
+
+def files_of_dataset(wildcards):
+    """What the dataset is made from: a list of structure files, and tables. A folder's content is a param instead."""
+    named = {name: path for name in DATASET_FILES if (path := dataset_key(name, needed=False))}
+    structures = structures_of_dataset(wildcards)
+    return named if Path(structures).is_dir() else named | {"structures": structures}
+
+
+def structures_of_dataset(wildcards):
+    """The folder or list of structure files that the config names, else the list of those that are downloaded."""
+    return dataset_key("structures", needed=not dataset_key("ids", needed=False)) or DOWNLOADED
+
+
+def listing_of_structures(wildcards):
+    """sha256 over the files of a folder with sizes and times, so that a change reruns; nothing where a list is given."""
+    folder = structures_of_dataset(wildcards)
+    if not Path(folder).is_dir():
+        return ""
+    found = sorted(path for path in Path(folder).rglob("*") if path.is_file())
+    facts = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in found]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+def options_of_dataset(wildcards):
+    """Tables and settings of the config as arguments of `rna-predict dataset build`."""
+    chosen = config.get("dataset", {})
+    names = [name for name in (*DATASET_FILES, *DATASET_SETTINGS) if name in chosen]
+    return [f"--{name.replace('_', '-')}={chosen[name]}" for name in names]
+
+
+def memory_of_dataset(wildcards, threads, attempt):
+    """MB: each process may hold one ribosome and its pairs."""
+    return (2000 + 1000 * threads) * attempt
+
+
 def gpu_of(stage):
     """GPUs that one job of the stage asks for."""
     return config[stage].get("gpu", 0)
@@ -239,6 +301,7 @@ validate(config, "../schemas/config.schema.yaml")
 NETWORK = network_sizes()
 SAMPLES = read_samples(config["samples"], workflow.source_path("../schemas/samples.schema.yaml"))
 RESULTS = config["results"].rstrip("/")
+DOWNLOADED = f"{RESULTS}/dataset/structures.txt"
 
 # Jobs find the interpreter that runs Snakemake without an activated environment; where a conda environment is used,
 # it comes first on the PATH again.
@@ -250,8 +313,10 @@ wildcard_constraints:
     id=r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}",
 
 
+# The download stays on the submit host: nodes of a cluster often have no way out.
 localrules:
     all,
+    download_structures,
     resolve_config,
     prepare_input,
     export_prediction,
