@@ -100,7 +100,7 @@ def test_a_good_answer_is_hardly_changed_however_it_lies(hairpin, truth, feature
 
 
 def test_guidance_makes_a_molecule_of_noise_and_stops_where_it_is_told(hairpin, truth, features):
-    flat = from_slots(noisy(truth, 1.0, 2), features)
+    flat = from_slots(turned(noisy(truth, 1.0, 2)), features)
     both = truth.select(torch.tensor([0, 0]))
     raw = [model_report(truth.sequence, xyz.numpy()) for xyz in to_slots(flat, features)]
     found = guided(hairpin, truth, features, both)(flat, 1.0)
@@ -110,6 +110,7 @@ def test_guidance_makes_a_molecule_of_noise_and_stops_where_it_is_told(hairpin, 
     assert [report.faults for report in ended] == ["", ""]
     assert max(report.clashes for report in ended) < 8
     assert max(report.bonds.bond_max for report in ended) < 0.3
+    assert (found - flat).square().sum(-1).mean().sqrt() < 2.0  # √3 Å of it is the noise
     above = guided(hairpin, truth, features, both, guidance_below=0.9)
     assert torch.equal(above(flat, 1.0), flat)
 
