@@ -269,7 +269,6 @@ class Adapters:
         for key in self._full[name] if name is not None else ():
             parameters[key].requires_grad_(key in self._trainable)
         for layer in self._layers():
-            layer.enable_adapters(name is not None)
             layer.set_adapter([] if name is None else [name])
         self.used = name
 

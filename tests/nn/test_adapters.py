@@ -62,9 +62,12 @@ def test_a_new_adapter_changes_no_bit_of_any_output(pipeline):
     assert largest_difference(again, recorded) < 5e-6
 
 
-def test_every_trained_tensor_gets_a_gradient_and_no_frozen_one_does(pipeline):
+@pytest.mark.parametrize("training", [False, True])
+def test_every_trained_tensor_gets_a_gradient_and_no_frozen_one_does(pipeline, training):
     attach(pipeline)
     stir(pipeline.trunk, pipeline.diffusion)
+    for module in (pipeline.trunk, pipeline.diffusion):
+        module.train(training)  # with dropout, and blocks computed again on the way back
     sum(value.square().mean() for value in pipeline.outputs().values()).backward()
     trained = 0
     for module in (pipeline.trunk, pipeline.diffusion):
@@ -107,7 +110,11 @@ def test_single_layers_agree_with_their_merged_weight_to_a_millionth():
     stir(model)
     block = model.diffusion_module.diffusion_transformer.blocks[0].conditioned_transition_block
     x = noise(0, 5, 64)
-    called, read = block.linear_nobias_a1(x), torch.nn.functional.linear(x, block.linear_nobias_a1.weight)
+    layer = block.linear_nobias_a1
+    called, read = layer(x), torch.nn.functional.linear(x, layer.weight)
+    layer.enable_adapters(False)
+    assert layer.weight is layer.base_layer.weight
+    layer.enable_adapters(True)
     adapters.merge("default")
     torch.testing.assert_close(block.linear_nobias_a1(x), called, atol=1e-6, rtol=1e-6)
     torch.testing.assert_close(read, called, atol=1e-6, rtol=1e-6)
