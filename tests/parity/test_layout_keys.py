@@ -5,11 +5,11 @@ import runpy
 
 import pytest
 import torch
-from rna_predict.stage_b_torsion.trunk import Trunk
 
 from rna_predict.nn.infer_architecture import infer_architecture
 from rna_predict.nn.profiles import PROFILES
 from rna_predict.nn.weights import OURS, compare
+from rna_predict.stage_b_torsion.trunk import Trunk
 from rna_predict.stage_d_diffusion.network import DiffusionModel
 
 SIZES = ("base", "mini", "tiny", "v2")

@@ -28,8 +28,9 @@ OWED = {
 command, *rest = sys.argv[1:]
 print("attempt of", command)
 parser = argparse.ArgumentParser()
-for name in ("--root", "--config", "--config-dir", "--threads", "--out", "--given", "--ambiguous", "--stage", "--weights", "--untrained", "--msa"):
-    parser.add_argument(name)
+OPTIONS = "root config config-dir threads out given ambiguous stage weights untrained msa"
+for name in OPTIONS.split():
+    parser.add_argument(f"--{name}")
 parser.add_argument("words", nargs="*")
 options = parser.parse_intermixed_args(rest)
 if command == "config":
