@@ -15,7 +15,8 @@ GOOD = ("165d_A", "165d_B", "17ra_A", "1am0_A", "1ehz_A", "1f1t_A", "3cr1_B")
 """A duplex of 9 nt in two files, hairpins, tRNA, a strand whose numbers jump by 14, and one with a break."""
 
 INDEX = "id,pdb_id,cluster80,split,resolution,method,date\n" + "".join(
-    f"{name},{name[:4]},c{name[:4]},{'validation' if name == '1f1t_A' else 'train'},,,\n" for name in GOOD
+    f"{name},{name[:4]},c{name[:4]},{'validation' if name == '1f1t_A' else 'train'},1.93,X-RAY,2000-02-23\n"
+    for name in GOOD
 )
 
 

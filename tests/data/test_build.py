@@ -64,7 +64,8 @@ def test_a_row_holds_what_its_file_holds(small):
     assert np.array_equal(chain.pucker_L2, np.stack([phase_L, amplitude_L], 1).astype(np.float32))
     assert np.array_equal(chain.pucker_mask_L, ring_L)
     assert chain.origin.source == "more/1ehz_A.pdb.gz"
-    assert (chain.origin.entry, chain.origin.chain, chain.origin.resolution) == ("1ehz", "A", None)
+    assert (chain.origin.entry, chain.origin.chain) == ("1ehz", "A")
+    assert (chain.origin.resolution, chain.origin.method, chain.origin.date) == (1.93, "X-RAY", "2000-02-23")
 
 
 def test_the_matching_and_all_pairs_are_those_of_rnapolis(small):
