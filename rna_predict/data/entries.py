@@ -124,7 +124,8 @@ def _refusal(file: SourceFile, chain: str, kind: str, reason: str) -> Refusal:
 def _reason(file: SourceFile, error: Exception) -> str:
     if isinstance(error, RnaPredictError):
         return str(error)
-    logger.error("%s: %s", file.name, type(error).__name__, exc_info=error)
+    if not isinstance(error, (OSError, MemoryError)):
+        logger.error("%s: %s", file.name, type(error).__name__, exc_info=error)
     return f"{type(error).__name__}: {error}"
 
 

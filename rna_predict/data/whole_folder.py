@@ -30,7 +30,7 @@ def whole_folder(path: Path, marker: str) -> Iterator[Path]:
     path = Path(os.path.abspath(path))  # noqa: PTH100 (a link stays a link; `resolve` would replace what it points to)
     building, previous = (path.with_name(f".{path.name}.{state}") for state in ("building", "previous"))
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _lock(path.parent, path):
+    with _lock(path):
         _put_back(path, previous)
         _check_replaceable(path, marker)
         shutil.rmtree(building, ignore_errors=True)
@@ -47,20 +47,33 @@ def whole_folder(path: Path, marker: str) -> Iterator[Path]:
 
 
 @contextmanager
-def _lock(folder: Path, path: Path) -> Iterator[None]:
-    """One writer at a time; the kernel frees the lock however the process ends."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(handle)
-        raise InputError(f"{path}: another run is building a dataset in {folder}. Wait for it.") from error
-    except OSError as error:
-        logger.warning("%s: this file system has no locks (%s); run one build at a time", folder, error.strerror)
+def _lock(path: Path) -> Iterator[None]:
+    """One writer of `path` at a time; the kernel frees the lock however the process ends."""
+    name = path.with_name(f".{path.name}.lock")
+    while True:
+        handle = os.open(name, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(handle)
+            raise InputError(f"{path}: another run is writing there. Wait for it.") from error
+        except OSError as error:
+            logger.warning("%s: this file system has no locks (%s); run one build at a time", path, error.strerror)
+        if _is_open_at(handle, name):
+            break
+        os.close(handle)  # the one who held the lock before has just removed the file
     try:
         yield
     finally:
+        name.unlink(missing_ok=True)
         os.close(handle)
+
+
+def _is_open_at(handle: int, name: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), name.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _put_back(path: Path, previous: Path) -> None:

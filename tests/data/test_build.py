@@ -3,6 +3,7 @@
 import csv
 import gzip
 import multiprocessing
+import os
 import shutil
 import signal
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rna_predict.data import build
 from rna_predict.data.build import BuildSettings, build_dataset
 from rna_predict.data.dataset import open_dataset, read_manifest
 from rna_predict.data.entries import Limits
@@ -197,6 +199,19 @@ def test_killed_while_it_builds_the_next_run_gives_the_whole_dataset(small, tmp_
     build_dataset(*work)
     assert (out / "dataset.json").read_bytes() == (small.folder / "dataset.json").read_bytes()
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
+
+
+def dies(files, index, limits):
+    """Stands in for `read_group` in a worker process that the system kills."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.filterwarnings("ignore:lancedb fork support")
+def test_a_worker_that_is_killed_ends_the_build_with_a_remedy(small, tmp_path, monkeypatch):
+    monkeypatch.setattr(build, "read_group", dies)
+    with pytest.raises(InputError, match="Use fewer --processes"):
+        build_dataset(find_sources(small.source), tmp_path / "set", BuildSettings(processes=2))
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("wrong", [{"identity": 0.3}, {"processes": 0}])

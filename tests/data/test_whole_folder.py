@@ -71,7 +71,9 @@ def test_a_second_writer_is_refused_while_the_first_is_at_work(tmp_path):
         (folder / "mark").write_text("first")
         with pytest.raises(InputError, match="another run"):
             write(tmp_path / "set", "second")
+        write(tmp_path / "other", "beside it")
     assert content(tmp_path / "set") == {"mark": "first"}
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["other", "set"]
 
 
 def test_a_folder_of_other_things_a_file_and_a_link_are_not_replaced(tmp_path):
