@@ -244,7 +244,7 @@ class Adapters:
             raise ConfigError(f"adapter {name!r}: give a name of letters and digits that is not taken.")
         layers, full = adapted_layers(self.module, config), full_tensors(self.module, config)
         self.use(None)
-        self._base |= {key: each.detach().clone() for key, each in full.items() if key not in self._base}
+        self._base |= {key: each.detach().clone() for key, each in full.items()}
         if layers:
             self._inject(config, name, layers, seed)
         self._full[name] = {key: self._base[key].clone() for key in full}

@@ -8,7 +8,7 @@ no gradient.
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
@@ -145,25 +145,21 @@ def bond_error(predicted_BSA3: Float[Tensor, "b s a 3"], native: NativeAtoms, bo
 def smooth_lddt_loss(predicted_BSA3: Float[Tensor, "b s a 3"], native: NativeAtoms) -> Float[Tensor, "b s"]:
     """AF3 Algorithm 27: 1 - lDDT with soft thresholds over distances below 30 Å in the native; 0.196 at the truth.
 
-    One copy's distances are held at a time; with gradients they are computed again on the way back.
+    Only the distances that count are computed, once each, one copy at a time; with gradients they are computed again on
+    the way back.
 
     Raises:
         InputError: no two atoms of an RNA that were seen are within 30 Å.
     """
-    predicted_BSA3, native_BA3 = _clean(predicted_BSA3, native)
-    mask_BA = native.mask_BA
-    true_BAA = distances(native_BA3, native_BA3)
-    near_BAA = mask_BA[:, :, None] & mask_BA[:, None, :] & (true_BAA < NEIGHBOUR_RADIUS)
-    near_BAA = near_BAA & ~torch.eye(mask_BA.shape[1], dtype=torch.bool, device=mask_BA.device)
-    require_terms(near_BAA.sum((1, 2)), "smooth lDDT loss", f"two atoms within {NEIGHBOUR_RADIUS:.0f} Å")
-    again = torch.is_grad_enabled() and predicted_BSA3.requires_grad
+    near = [_neighbours(xyz_A3, mask_A) for xyz_A3, mask_A in zip(native.xyz_BA3, native.mask_BA, strict=True)]
+    counts_B = torch.tensor([len(pair_P2) for pair_P2, _ in near])
+    require_terms(counts_B, "smooth lDDT loss", f"two atoms within {NEIGHBOUR_RADIUS:.0f} Å")
     scores = [
-        checkpoint(_soft_lddt, copy_BA3, true_BAA, near_BAA, use_reentrant=False)
-        if again
-        else _soft_lddt(copy_BA3, true_BAA, near_BAA)
-        for copy_BA3 in predicted_BSA3.unbind(1)
+        checkpoint(_soft_lddt, copy_A3, *pairs, use_reentrant=False)
+        for pairs, copies_SA3 in zip(near, predicted_BSA3.float(), strict=True)
+        for copy_A3 in copies_SA3
     ]
-    return 1 - torch.stack(scores, dim=1)
+    return 1 - torch.stack(scores).view(predicted_BSA3.shape[:2])
 
 
 def distances(first: Float[Tensor, "*b n 3"], second: Float[Tensor, "*b m 3"]) -> Float[Tensor, "*b n m"]:
@@ -171,10 +167,26 @@ def distances(first: Float[Tensor, "*b n 3"], second: Float[Tensor, "*b m 3"]) -
     return torch.cdist(first, second, compute_mode="donot_use_mm_for_euclid_dist")
 
 
-def _soft_lddt(predicted_BA3: Tensor, true_BAA: Tensor, near_BAA: Tensor) -> Tensor:
-    off_BAA = (distances(predicted_BA3, predicted_BA3) - true_BAA).abs()
-    kept_BAA = torch.stack([torch.sigmoid(threshold - off_BAA) for threshold in SOFT_THRESHOLDS]).mean(0)
-    return torch.where(near_BAA, kept_BAA, 0.0).sum((1, 2)) / near_BAA.sum((1, 2))
+@torch.no_grad()
+def _neighbours(xyz_A3: Tensor, mask_A: Tensor) -> tuple[Int[Tensor, "p 2"], Float[Tensor, " p"]]:
+    """Pairs of atoms of a native that were seen within the radius, each pair once, and their distances."""
+    seen_N = mask_A.nonzero()[:, 0]
+    xyz_A3 = xyz_A3.float()
+    point_N3 = xyz_A3[seen_N]
+    pair_P2 = seen_N[(distances(point_N3, point_N3) < NEIGHBOUR_RADIUS).triu(1).nonzero()]
+    return pair_P2, _between(xyz_A3, pair_P2)
+
+
+def _between(xyz_A3: Tensor, pair_P2: Tensor) -> Float[Tensor, " p"]:
+    return distance(*(xyz_A3.index_select(0, atom_P) for atom_P in pair_P2.unbind(1)))
+
+
+def _soft_lddt(predicted_A3: Tensor, pair_P2: Tensor, true_P: Tensor) -> Float[Tensor, ""]:
+    off_P = (_between(predicted_A3, pair_P2) - true_P).abs()
+    kept_P = torch.zeros_like(off_P)
+    for threshold in SOFT_THRESHOLDS:
+        kept_P = kept_P + torch.sigmoid(threshold - off_P)
+    return kept_P.mean() / len(SOFT_THRESHOLDS)
 
 
 def _clean(predicted_BSA3: Tensor, native: NativeAtoms) -> tuple[Tensor, Tensor]:

@@ -176,6 +176,7 @@ def test_two_files_stand_side_by_side_on_one_network(trained, base, tmp_path):
     assert not [key for key in report.missing if is_adapter(key)]
     assert largest_difference(other.predict(), outputs) == 0
     both.use("b")
+    assert frozen_keys(other.trunk) == set(opened(base).trunk.state_dict()) - set(trainable_state(other.trunk))
     assert largest_difference(other.predict(), second) == 0
     both.use(None)
     assert {plain_key(key) for key in other.trunk.state_dict() if not is_adapter(key)} >= set(report.missing)
