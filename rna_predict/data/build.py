@@ -17,7 +17,7 @@ from rna_predict.data.dataset import MANIFEST, REFUSED, Manifest, dataset_digest
 from rna_predict.data.entries import Limits, Reading, Refusal, SourceFile, read_group
 from rna_predict.data.sources import Index, Sources
 from rna_predict.data.splits import Member, SplitSettings, split_members, write_splits
-from rna_predict.data.table import Spool, create_table, need_lancedb
+from rna_predict.data.table import Spool, check_lancedb, create_table
 from rna_predict.data.whole_folder import whole_folder
 from rna_predict.errors import ConfigError, InputError
 
@@ -72,7 +72,7 @@ def build_dataset(
         InputError: no chain could be taken, or `out` cannot be written.
         ConfigError: lancedb is not installed.
     """
-    need_lancedb()
+    check_lancedb()
     index = index or Index()
     with whole_folder(out, MANIFEST) as folder:
         spool = Spool(folder / "spool.arrow")

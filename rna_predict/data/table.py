@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,12 +37,17 @@ def need_lancedb() -> Any:
     return lancedb
 
 
+def check_lancedb() -> None:
+    """Raise ConfigError unless lancedb is there, without importing it: it does not like a fork after that."""
+    if find_spec("lancedb") is None:
+        raise ConfigError(f"datasets are LanceDB tables, and lancedb is not installed. {INSTALL}")
+
+
 def chain_schema() -> "pa.Schema":
     """Columns of the table; arrays are flattened, their shapes follow from `length`.
 
-    `position` is the row's place, `digest` what `Chain.digest` says of the row.
+    `position` is the row's place, `digest` what `Chain.digest` says of the row. pyarrow comes with lancedb.
     """
-    need_lancedb()
     import pyarrow as pa
 
     kinds = {"float32": pa.float32(), "int32": pa.int32(), "bool": pa.bool_()}

@@ -98,6 +98,22 @@ def test_a_short_strand_does_not_join_a_long_rna_that_it_matches_somewhere():
     assert greedy_clusters([long, long[100:110], long[200:230]], 0.8) == [0, 1, 0]
 
 
+def test_long_relatives_join_and_strangers_are_not_even_aligned(monkeypatch):
+    rng = random.Random(5)
+    first, second = ("".join(rng.choices("ACGU", k=900)) for _ in range(2))
+    aligned = []
+
+    def counted(one, other):
+        aligned.append((one, other))
+        return align(one, other)
+
+    monkeypatch.setattr(clusters, "align", counted)
+    sequences = [first, second, *(changed(text, 60, seed) for text in (first, second) for seed in range(2))]
+    one, two, *rest = greedy_clusters([*sequences, first[300:700]], 0.8)
+    assert rest == [one, one, two, two, one]
+    assert len(aligned) == 5
+
+
 def test_the_nearest_training_chain_is_found_with_its_share_of_the_target():
     rng = random.Random(0)
     training = {f"t{k}": "".join(rng.choices("ACGU", k=80)) for k in range(30)}

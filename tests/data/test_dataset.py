@@ -8,7 +8,10 @@ import sys
 import numpy as np
 import pytest
 
+from rna_predict.data import table
+from rna_predict.data.build import BuildSettings, build_dataset
 from rna_predict.data.dataset import open_dataset
+from rna_predict.data.sources import find_sources
 from rna_predict.data.table import need_lancedb
 from rna_predict.errors import ConfigError, ContractError, InputError
 
@@ -76,8 +79,8 @@ def test_verify_notices_a_changed_value(small, tmp_path):
     folder = tmp_path / "set"
     shutil.copytree(small.folder, folder)
     open_dataset(folder).verify()
-    table = need_lancedb().connect(str(folder)).open_table("chains")
-    table.update(where="id = '17ra_A'", values={"date": "1999-01-01"})
+    rows = need_lancedb().connect(str(folder)).open_table("chains")
+    rows.update(where="id = '17ra_A'", values={"date": "1999-01-01"})
     with pytest.raises(ContractError, match=r"not those of its manifest|holds another chain"):
         open_dataset(folder).verify()
 
@@ -100,7 +103,11 @@ def test_the_manifest_holds_no_time_and_no_place(small):
     }
 
 
-def test_without_lancedb_the_error_names_the_command(small, monkeypatch):
+def test_without_lancedb_the_error_names_the_command(small, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "lancedb", None)
     with pytest.raises(ConfigError, match=r"pip install 'rna-predict\[train\]'"):
         open_dataset(small.folder)
+    monkeypatch.setattr(table, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"pip install 'rna-predict\[train\]'"):
+        build_dataset(find_sources(small.source), tmp_path / "set", BuildSettings())
+    assert list(tmp_path.iterdir()) == []
