@@ -30,6 +30,7 @@ class Denoiser(Protocol):
 
 
 @runtime_checkable
+@runtime_checkable
 class Draws(Protocol):
     """Where the sampler's random numbers come from; a test may give recorded ones."""
 
@@ -69,7 +70,7 @@ class SeededDraws:
         return rotation_of(both_S7[:, :4]), both_S7[:, 4:]
 
 
-def rotation_of(quaternion_S4: Float[Tensor, "s 4"]) -> Float[Tensor, "s 3 3"]:
+def rotation_of(quaternion_S4: Float[Tensor, "*s 4"]) -> Float[Tensor, "*s 3 3"]:
     """Rotation matrices of quaternions of any length but zero; four normal numbers give a uniform rotation."""
     w, x, y, z = torch.nn.functional.normalize(quaternion_S4, dim=-1).unbind(-1)
     rows = [

@@ -76,7 +76,8 @@ class Echo(ConfidenceHead):
 
 def test_each_atoms_plddt_stands_in_its_slot_and_op3s_nowhere():
     features = featurise(SEQUENCE, seed=0)
-    nothing = Representations(inputs_BLI=torch.zeros(0), single_BLS=torch.zeros(0), pair_BLLZ=torch.zeros(0))
+    one = torch.zeros(1, 4, 1)
+    nothing = Representations(inputs_BLI=one, single_BLS=one, pair_BLLZ=torch.zeros(1, 4, 4, 1))
     mask_LA = full_mask(SEQUENCE)
     xyz = np.zeros((2, 4, MAX_ATOMS, 3), dtype=np.float32)
     xyz[..., 0] = np.random.default_rng(1).integers(0, 50, (2, 4, MAX_ATOMS)) * mask_LA
