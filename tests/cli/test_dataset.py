@@ -7,8 +7,6 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-pytest.importorskip("lancedb")
-
 NAMES = ("165d_A", "165d_B", "17ra_A", "1f1t_A")
 
 

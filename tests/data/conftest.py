@@ -49,7 +49,6 @@ def source(chains_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def small(source: Path, tmp_path_factory: pytest.TempPathFactory) -> SmallDataset:
     """The dataset of `source`, clusters and split by `INDEX`."""
-    pytest.importorskip("lancedb")
     from rna_predict.data.build import BuildSettings, build_dataset
     from rna_predict.data.sources import find_sources, read_index
 

@@ -40,7 +40,6 @@ def site(tmp_path_factory):
 
 
 def test_ids_become_a_dataset_and_a_stopped_download_goes_on(workflow, site, chains_dir):
-    pytest.importorskip("lancedb")
     folder, asked, address = site
     shutil.copy(chains_dir / "17ra_A.pdb.gz", folder / "17ra.pdb.gz")
     (workflow.folder / "ids.txt").write_text("17ra\n1F1T\n")
