@@ -136,11 +136,13 @@ def test_padding_does_not_change_the_confidence_losses():
         )
     for name, value in values.items():
         there = mask if "SA" in name else features.token_mask_BL[:, :, None] & features.token_mask_BL[:, None]
-        values[name] = torch.where(there[:, None, ..., None], value, math.nan)
+        values[name] = torch.where(there[:, None, ..., None], value, math.nan).requires_grad_()
     both = confidence_losses(ConfidenceLogits(**values), features, sample, seen(xyz, mask))
     for name in ("plddt", "pae", "pde", "resolved"):
         mean = sum(getattr(one, name).item() for one in alone) / 2
         assert getattr(both, name).item() == pytest.approx(mean, rel=1e-5), name
+    both.total().backward()
+    assert all(value.grad.isfinite().all() for value in values.values())
 
 
 def test_one_residue_is_enough_and_no_atom_is_an_error():

@@ -158,6 +158,18 @@ def test_smooth_lddt_is_blind_to_motion_and_mirroring():
     torch.testing.assert_close(smooth_lddt_loss(moved(guess), native), plain, rtol=1e-4, atol=1e-5)
 
 
+def test_every_copy_of_every_rna_has_a_value_of_its_own():
+    native = seen(8 * noise(5, 2, 12, 3))
+    guess = native.xyz_BA3[:, None] + torch.tensor([0.1, 1, 4])[:, None, None] * noise(6, 2, 3, 12, 3)
+    for function in (aligned_mse, smooth_lddt_loss):
+        values = function(guess, native)
+        assert values.shape == (2, 3)
+        for b in range(2):
+            for s in range(3):
+                alone = function(guess[b, None, s, None], seen(native.xyz_BA3[b, None]))
+                assert values[b, s].item() == pytest.approx(alone.item(), rel=1e-4)
+
+
 # What holds for all of them
 
 
