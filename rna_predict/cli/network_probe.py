@@ -4,7 +4,9 @@ JOB is a `Job` as JSON, the answer one line of JSON. Peak memory is what the fir
 highest (VmHWM, reset before it, in /proc/self), after a run on 16 residues that loads what is loaded once.
 """
 
+import ctypes
 import dataclasses
+import gc
 import json
 import sys
 import time
@@ -95,15 +97,20 @@ def probe(job: Job) -> Measured:
 def resident_mb(*, reset: bool) -> float:
     """Highest resident set of this process in MB, since the last reset; with `reset`, of this moment.
 
+    Before a reset, memory that was freed goes back to the system: a run that took its temporaries from what earlier
+    work left behind would seem to need none.
+
     Raises:
-        PredictionError: the system does not tell (only Linux does).
+        PredictionError: the system does not tell (Linux with glibc does).
     """
     try:
         if reset:
+            gc.collect()
+            ctypes.CDLL(None).malloc_trim(0)
             Path("/proc/self/clear_refs").write_text("5")
         lines = Path("/proc/self/status").read_text().splitlines()
-    except OSError as error:
-        raise PredictionError(f"bench networks: peak memory is read from /proc/self, as on Linux: {error}") from error
+    except (OSError, AttributeError) as error:
+        raise PredictionError(f"bench networks: memory is read from /proc/self, as on Linux: {error}") from error
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
 

@@ -55,6 +55,15 @@ def test_the_peak_is_what_was_resident_at_most_since_the_reset():
     assert 70 < network_probe.resident_mb(reset=False) - before < 100
 
 
+def test_memory_that_earlier_work_freed_is_not_taken_for_free():
+    small = [torch.ones(10_000) for _ in range(2000)]
+    del small
+    before = network_probe.resident_mb(reset=True)
+    small = [torch.ones(10_000) for _ in range(1500)]
+    assert 50 < network_probe.resident_mb(reset=False) - before < 70
+    assert len(small) == 1500
+
+
 def test_a_block_is_measured_in_a_process_of_its_own():
     found = bench_networks.ask(Job(network="pairformer", side="ours", tokens=20, threads=1, runs=3))
     assert 0 < found.seconds < 10
