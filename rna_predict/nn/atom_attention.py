@@ -14,15 +14,13 @@ from rna_predict.nn.attention import masked_bias
 from rna_predict.nn.diffusion_transformer import DiffusionTransformer, DiffusionTransformerBlock, Modulation, biases_of
 from rna_predict.nn.features import Features
 from rna_predict.nn.layers import Linear, layer_norm
+from rna_predict.nn.limits import WINDOWS_AT_ONCE
 from rna_predict.nn.windows import KEYS, QUERIES, key_windows, query_windows
 
 ELEMENTS = 128
 NAME_LETTERS = 64
 REFERENCE_FEATURES = 1 + ELEMENTS + 4 * NAME_LETTERS
 """Columns of linear_no_bias_f: that the atom exists, its element, and the four characters of its name."""
-
-WINDOWS_AT_ONCE = 8
-"""Windows whose pairs are embedded at a time where no gradient is recorded: 2 MB at 16 channels, as a cache holds."""
 
 
 def _flat_rows(atom_token_BA: Tensor, samples: int, residues: int) -> Tensor:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from rna_predict.errors import ConfigError
 from rna_predict.nn.architecture import Architecture
+from rna_predict.nn.limits import BIAS_BYTES, CHANNELS_AT_ONCE, WINDOWS_AT_ONCE
 from rna_predict.nn.work import (
     ATOMS_PER_RESIDUE,
     FLOAT,
@@ -42,15 +43,6 @@ DISTOGRAM_BINS = 64
 
 PROCESS_BYTES = 330e6
 """Python with torch, this package and what it imports, before any network."""
-
-BIAS_BYTES = 2**30
-"""As `denoiser.BIAS_BYTES`: most memory for biases that the denoiser keeps between steps."""
-
-WINDOWS_AT_ONCE = 8
-"""As `atom_attention.WINDOWS_AT_ONCE`."""
-
-CHANNELS_AT_ONCE = 16
-"""As `triangle.CHANNELS_AT_ONCE`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,9 +11,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from rna_predict.errors import ConfigError
-
-CPU_POSITIONS = 2048
-"""Positions (pairs, or residues of an alignment) at once on a CPU: the temporaries of a few MB stay in its cache."""
+from rna_predict.nn.limits import CPU_POSITIONS
 
 GPU_POSITIONS = 2**18
 """Positions at once elsewhere: 512 MB for the 512 hidden channels of a transition, enough to keep a GPU busy."""

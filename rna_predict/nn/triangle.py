@@ -9,10 +9,8 @@ from torch.nn.functional import linear
 
 from rna_predict.nn.attention import GatedAttention, attend, masked_bias, pair_bias
 from rna_predict.nn.layers import Linear, gated, layer_norm
+from rna_predict.nn.limits import CHANNELS_AT_ONCE
 from rna_predict.nn.rows import Update, by_rows, join, row_slices
-
-CHANNELS_AT_ONCE = 16
-"""Channels of triangle multiplication whose products are held beside their factors where no gradient is recorded."""
 
 
 class TriangleMultiplication(nn.Module):

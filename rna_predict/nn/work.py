@@ -8,12 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from rna_predict.nn.architecture import PAIR_HEAD_WIDTH, RESTYPES, Architecture
+from rna_predict.nn.limits import CPU_POSITIONS as POSITIONS_AT_ONCE
 
 ATOMS_PER_RESIDUE = 21.4
 """Heavy atoms of a residue, the mean of A 22, G 23, C 20 and U 20 with some more G and C."""
-
-POSITIONS_AT_ONCE = 2048
-"""As `rows.CPU_POSITIONS`: pairs that one call works on."""
 
 QUERIES, KEYS = 32, 128
 """As `windows`: atoms of a window."""

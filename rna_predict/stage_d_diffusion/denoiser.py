@@ -13,14 +13,10 @@ from rna_predict.nn.attention import masked_bias
 from rna_predict.nn.diffusion_transformer import DiffusionTransformer, PairConditions, biases_of
 from rna_predict.nn.features import Features, Representations
 from rna_predict.nn.layers import Linear, layer_norm
+from rna_predict.nn.limits import BIAS_BYTES
 from rna_predict.nn.rows import row_slices
 from rna_predict.stage_d_diffusion.conditioning import DiffusionConditioning
 from rna_predict.stage_d_diffusion.sampler import SIGMA_DATA
-
-BIAS_BYTES = 2**30
-"""Most memory for biases that are kept between steps: 836 residues at base (24 blocks of 16 heads), where the pair
-representation itself takes a third of it. Beyond it each block makes its bias anew, which costs a sixth of a step with
-one sample and a thirtieth with five (base, 200 nt, one thread)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
