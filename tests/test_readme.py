@@ -100,7 +100,7 @@ def stand_in_download(path: Path) -> None:
     state = {}
     for part in (Trunk, DiffusionModel):
         state |= open_network(part, untrained_profile="nano").module.state_dict()
-    ours = ("trunk_inputs.", "torsion_head.", "diffusion_inputs.")
+    ours = ("trunk_inputs.", "torsion_head.", "pair_head.", "diffusion_inputs.")
     torch.save({"model": {f"module.{key}": value for key, value in state.items() if not key.startswith(ours)}}, path)
 
 

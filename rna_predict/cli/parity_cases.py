@@ -16,7 +16,7 @@ from rna_predict.stage_d_diffusion.denoiser import DiffusionModule
 from rna_predict.stage_d_diffusion.network import DiffusionModel
 from rna_predict.stage_d_diffusion.sampler import SIGMA_DATA, Af3Settings, af3_levels, af3_schedule, sample
 
-OURS_ALONE = ("trunk_inputs.", "torsion_head.", "diffusion_inputs.")
+OURS_ALONE = ("trunk_inputs.", "torsion_head.", "pair_head.", "diffusion_inputs.")
 """Beginnings of keys that Protenix lacks; they keep their start, which for the inputs is zero."""
 
 

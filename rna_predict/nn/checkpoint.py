@@ -100,12 +100,13 @@ def _kind(path: Path) -> str:
         raise WeightsError(f"{path}: no such file.")
     with path.open("rb") as file:
         head = file.read(9)
+    # A safetensors file begins with a length of 8 bytes, whose first may be the one that pickles begin with.
+    if len(head) == 9 and head[8:] == b"{" and not head.startswith(b"PK\x03\x04"):
+        return "safetensors"
     if head.startswith(b"PK\x03\x04") or head[:1] == b"\x80":
         if path.suffix == ".safetensors":  # torch.load goes by the name
             raise WeightsError(f"{path}: holds a torch checkpoint, whatever its name says. Rename it to .pt.")
         return "torch"
-    if len(head) == 9 and head[8:] == b"{":
-        return "safetensors"
     what = "an empty file" if not head else f"a file that begins with {head[:8]!r}"
     raise WeightsError(f"{path}: expected safetensors or a torch checkpoint, found {what}.")
 

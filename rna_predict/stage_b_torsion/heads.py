@@ -1,4 +1,4 @@
-"""What is read off the trunk: distances from the pair representation, torsions from the single representation."""
+"""What is read off the trunk: distances and base pairs from the pair representation, torsions from the single one."""
 
 import math
 from dataclasses import dataclass
@@ -29,6 +29,23 @@ class DistogramHead(nn.Module):
         """The sum of what a pair says in both directions, as in Protenix: the bias counts twice."""
         logits_BLL64 = self.linear(pair_BLLZ)
         return logits_BLL64 + logits_BLL64.transpose(1, 2)
+
+
+class PairHead(nn.Module):
+    """Log-odds that two residues form a canonical base pair, symmetric; not in AF3.
+
+    It is trained beside the trunk, which thereby learns where stage A's pairs are to be believed. It starts at zero.
+    """
+
+    def __init__(self, c_z: int) -> None:
+        super().__init__()
+        self.layer_norm = layer_norm(c_z)
+        self.linear = Linear(c_z, 1, bias=True, init="zeros")
+
+    def forward(self, pair_BLLZ: Float[Tensor, "b l l z"]) -> Float[Tensor, "b l l"]:
+        """The sum of what a pair says in both directions."""
+        logits_BLL = self.linear(self.layer_norm(pair_BLLZ))[..., 0]
+        return logits_BLL + logits_BLL.transpose(1, 2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,15 +15,15 @@ from rna_predict.nn.pairformer import PairformerStack
 from rna_predict.nn.rows import add, row_slices
 from rna_predict.nn.stage_inputs import StageInputProjection, StageInputs
 from rna_predict.nn.template import TemplateEmbedder
-from rna_predict.stage_b_torsion.heads import DistogramHead, TorsionHead
+from rna_predict.stage_b_torsion.heads import DistogramHead, PairHead, TorsionHead
 
 
 class Trunk(nn.Module):
     """AF3 Algorithm 1, lines 1-13 and 17, under the root keys of Protenix.
 
     Ours are `trunk_inputs`, which adds stage A's adjacency and templates to the initial pair representation and starts
-    at zero, and `torsion_head`. `linear_no_bias_token_bond` keeps its key, but is not applied: it embeds bonds between
-    the tokens of ligands and modified residues, of which a chain of plain RNA has none, and has no bias.
+    at zero, `torsion_head` and `pair_head`. `linear_no_bias_token_bond` keeps its key, but is not applied: it embeds
+    bonds between the tokens of ligands and modified residues, of which a chain of plain RNA has none, and has no bias.
     """
 
     def __init__(self, architecture: Architecture) -> None:
@@ -45,6 +45,7 @@ class Trunk(nn.Module):
         self.distogram_head = DistogramHead(c_z)
         self.trunk_inputs = StageInputProjection(c_z, ("adjacency", "templates"))
         self.torsion_head = TorsionHead(c_s)
+        self.pair_head = PairHead(c_z)
 
     def forward(
         self,

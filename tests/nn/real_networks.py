@@ -81,6 +81,7 @@ class Pipeline:
             "torsions": torsions.vector_BL82,
             "concentration": torsions.concentration_BL8,
             "amplitude": torsions.amplitude_BL,
+            "pairs": self.trunk.pair_head(representations.pair_BLLZ),
             "clean": clean,
         }
 

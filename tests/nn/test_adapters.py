@@ -79,7 +79,8 @@ def test_every_trained_tensor_gets_a_gradient_and_no_frozen_one_does(pipeline, t
             else:
                 assert parameter.grad is None, key
     # nano: 2 blocks of 10 + 5 attention, 12 triangle and 6 transition layers; 2 blocks of 5 + 3; two tensors each.
-    assert trained == 2 * (2 * (15 + 12 + 6) + 2 * 8) + 2 + 8 + 4
+    # In full: 2 projections of the trunk, 8 tensors of the torsion head, 4 of the pair head, 4 projections of stage D.
+    assert trained == 2 * (2 * (15 + 12 + 6) + 2 * 8) + 2 + 8 + 4 + 4
 
 
 def test_merged_into_the_weights_an_adapter_computes_the_same(pipeline):

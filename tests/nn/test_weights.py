@@ -341,3 +341,14 @@ def test_only_finite_float32_in_memory_is_written_and_shared_memory_is_parted(tm
     tensors = {"a": both[:2], "b": both[1:], "c": both.t(), "d": both, "e": both}
     save_weights(tmp_path / "x.safetensors", tensors, header)
     assert same(load_file(tmp_path / "x.safetensors"), tensors)
+
+
+def test_a_header_whose_length_begins_like_a_pickle_is_read_as_what_it_is(tmp_path):
+    """Its low byte is 0x80 in one of 32 files: safetensors pads headers to 8 bytes."""
+    for filler in range(0, 257, 8):
+        path = tmp_path / f"padded{filler}.safetensors"
+        save_file({"torsion_head.weight": torch.ones(2, 3)}, path, metadata={"filler": "x" * filler})
+        if path.read_bytes()[0] == 0x80:
+            break
+    assert path.read_bytes()[0] == 0x80
+    assert read_checkpoint(path).shapes() == {"torsion_head.weight": (2, 3)}

@@ -12,7 +12,7 @@ from rna_predict.nn.featurise import featurise
 from rna_predict.nn.stage_inputs import StageInputs
 from rna_predict.stage_b_torsion.trunk import Trunk
 
-OURS = ("trunk_inputs.", "torsion_head.")
+OURS = ("trunk_inputs.", "torsion_head.", "pair_head.")
 L = len(SEQUENCE)
 
 
