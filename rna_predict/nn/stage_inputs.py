@@ -93,6 +93,12 @@ class StageInputs:
         parts = (adjacency, self.torsions, self.coordinates, self.templates)
         return tuple(kind for kind, part in zip(KINDS, parts, strict=True) if part is not None)
 
+    def only(self, kinds: tuple[str, ...]) -> "StageInputs":
+        """The inputs of these kinds (`StageInputProjection.kinds`), the others left out: each network gets its own."""
+        kind_of = {"pair_probability_BLL": "adjacency", "partner_BLL": "adjacency"}
+        names = [field.name for field in fields(self) if kind_of.get(field.name, field.name) in kinds]
+        return StageInputs(**{name: getattr(self, name) for name in names})
+
     def to(self, device: torch.device | str) -> "StageInputs":
         """The same inputs on another device."""
         return StageInputs(**{field.name: _moved(getattr(self, field.name), device) for field in fields(self)})

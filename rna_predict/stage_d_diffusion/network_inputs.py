@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from rna_predict.chemistry.residues import C1, C3, C4
-from rna_predict.contracts import Coordinates, Embeddings, Torsions
+from rna_predict.contracts import Adjacency, Coordinates, Embeddings, Torsions
 from rna_predict.errors import ContractError
 from rna_predict.nn.features import Representations
 from rna_predict.nn.stage_inputs import FrameAtoms, StageInputs, TorsionInputs, pair_inputs
@@ -41,11 +41,15 @@ def representations_of(embeddings: Embeddings) -> Representations:
 
 def stage_inputs_of(inputs: StageDInputs) -> StageInputs:
     """Pairs, torsions and coordinates as they enter the pair representation, B = 1."""
-    adjacency = inputs.adjacency
+    return record_inputs(inputs.adjacency, inputs.torsions, inputs.coordinates)
+
+
+def record_inputs(adjacency: Adjacency, torsions: Torsions, coordinates: Coordinates | None) -> StageInputs:
+    """The same from the records by themselves, which training has without embeddings, and may have without stage C."""
     return replace(
         pair_inputs(adjacency.probability_LL, adjacency.partner_L),
-        torsions=_torsions(inputs.torsions),
-        coordinates=_frame_atoms(inputs.coordinates),
+        torsions=_torsions(torsions),
+        coordinates=None if coordinates is None else _frame_atoms(coordinates),
     )
 
 

@@ -124,6 +124,15 @@ def test_probability_and_matching_are_two_channels_that_stand_alone(pair_BLLZ, i
     torch.testing.assert_close(trained(pair_BLLZ, StageInputs(**{name: value})), expected)
 
 
+@pytest.mark.parametrize("kinds", [(), ("torsions",), ("adjacency", "templates"), KINDS])
+def test_a_network_is_given_the_kinds_that_it_takes_and_no_others(inputs, kinds):
+    found = inputs.only(kinds)
+    assert found.present() == kinds
+    for field in dataclasses.fields(StageInputs):
+        kind = "adjacency" if field.name.startswith("pa") else field.name
+        assert getattr(found, field.name) is (getattr(inputs, field.name) if kind in kinds else None)
+
+
 def test_a_matching_becomes_ones_where_two_residues_pair():
     probability_LL = np.random.default_rng(0).random((6, 6), dtype=np.float32)
     found = pair_inputs(probability_LL, np.array([5, 4, -1, -1, 1, 0], dtype=np.int32))
