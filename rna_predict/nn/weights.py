@@ -31,7 +31,7 @@ __all__ = [
     "save_weights",
 ]
 
-OURS = ("trunk_inputs", "torsion_head", "diffusion_inputs")
+OURS = ("trunk_inputs", "torsion_head", "pair_head", "diffusion_inputs")
 """First words of the keys that this package adds to the layout; public checkpoints lack them."""
 
 LAYOUT = (
