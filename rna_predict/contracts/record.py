@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,9 @@ RecordT = TypeVar("RecordT", bound="Record")
 
 UNTRAINED = "UNTRAINED random weights"
 """What a method says where networks ran on starting values; every output repeats it."""
+
+PARTIAL = "partial checkpoint"
+"""What a method says before name and step of a partial checkpoint in the networks' weights."""
 
 STORED_DTYPES = {"float32": "F32", "int32": "I32", "uint8": "U8", "bool": "BOOL"}
 """Name in a safetensors header of each dtype that a record may use."""
@@ -43,6 +47,12 @@ class Provenance:
     def untrained(self) -> bool:
         """Whether networks ran on random weights, so that the result means nothing."""
         return UNTRAINED in self.method
+
+    @property
+    def partial(self) -> str:
+        """What the method says of a partial checkpoint, e.g. `partial checkpoint x.safetensors (step 7)`, or empty."""
+        found = re.search(rf"{PARTIAL} .+? \(step \d+\)", self.method)
+        return found.group() if found else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ Training and inference load them through the same checks. Which tensors a networ
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from rna_predict.nn.adapters import (
 from rna_predict.nn.architecture import Architecture
 from rna_predict.nn.weights import LAYOUT, LoadReport, Mismatch, Network
 from rna_predict.nn.weights_file import (
+    PARTIAL_KEY,
     all_finite,
     hash_of_file,
     hash_of_tensors,
@@ -38,7 +39,10 @@ from rna_predict.nn.weights_file import (
 )
 
 FORMAT_VERSION = 1
-METADATA_KEY = "rna_predict.partial"
+METADATA_KEY = PARTIAL_KEY
+
+STAGE_D_PARTS = ("diffusion_module", "confidence_head", "diffusion_inputs")
+"""First words of the keys of stage D's network; the rest of the layout is stage B's trunk."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +116,47 @@ class PartialCheckpoint:
     header: PartialHeader
     tensors: Mapping[str, Tensor]
 
+    @property
+    def label(self) -> str:
+        """File name and step, as sources and outputs name it; in ASCII, as PDB files are."""
+        return f"{ascii(self.path.name)[1:-1]} (step {self.header.step})"
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Stages that it holds tensors of."""
+        return stages_of(self.tensors)
+
+
+def stages_of(keys: Iterable[str]) -> tuple[str, ...]:
+    """Which of `stage_b` (the trunk) and `stage_d` have any of these tensors of the layout."""
+    roots = {key.split(".", 1)[0] for key in keys} & set(LAYOUT)
+    found = {"stage_d" if root in STAGE_D_PARTS else "stage_b" for root in roots}
+    return tuple(sorted(found))
+
+
+def trunk_identity(base_sha256: str, partial: PartialCheckpoint | None) -> str:
+    """Hash of the trunk that goes with base weights and a partial checkpoint.
+
+    Stage B writes it into its records, and stage D, whose weights were trained on the embeddings of one trunk, accepts
+    those of this trunk alone. Where the partial checkpoint holds nothing of the trunk, the trunk stays the base's:
+
+    ====================  =======================  ====================================================
+    it holds tensors of   given to stage B         given to stage D, which then
+    ====================  =======================  ====================================================
+    both                  trunk is base + partial  runs on base + partial, expects base + partial
+    stage D alone         refused                  runs on base + partial, expects the base
+    the trunk alone       trunk is base + partial  runs on the base, expects base + partial
+    none is given         trunk is the base        runs on the base, expects the base
+    ====================  =======================  ====================================================
+    """
+    return merged_sha256(base_sha256, partial) if partial is not None and "stage_b" in partial.stages else base_sha256
+
+
+def merged_sha256(base_sha256: str, partial: PartialCheckpoint) -> str:
+    """Hash of weights that a partial checkpoint is merged into, made of both hashes."""
+    both = json.dumps([base_sha256, partial.header.sha256])
+    return hashlib.sha256(both.encode()).hexdigest()
+
 
 def frozen_keys(module: nn.Module) -> set[str]:
     """Plain keys of what the network has and does not train; adapters that are not in use do not count."""
@@ -142,6 +187,15 @@ def save_partial(path: Path, state: Mapping[str, Tensor], header: PartialHeader)
     )
     write_tensors(path, plain, {METADATA_KEY: complete.to_json()})
     return complete
+
+
+def is_partial(path: Path) -> bool:
+    """Whether a file says that it is a partial checkpoint; nothing of it is verified."""
+    try:
+        with opened(path) as file:
+            return METADATA_KEY in (file.metadata() or {})
+    except WeightsError:
+        return False
 
 
 def read_partial(path: Path) -> PartialCheckpoint:
@@ -207,6 +261,16 @@ def compare_partial(
     )
 
 
+def report_on(module: nn.Module, partial: PartialCheckpoint) -> LoadReport:
+    """What would become of each tensor if a network without adapters, also one without memory, took it up.
+
+    Raises:
+        ConfigError: its settings name layers or modules that the network lacks.
+    """
+    config = partial.header.adapter.part_of(module)
+    return compare_partial(trained_shapes(module, config), partial.tensors, module)
+
+
 def attach_partial(module: nn.Module, partial: PartialCheckpoint, base_sha256: str, name: str = "default") -> Adapters:
     """Put a partial checkpoint's adapter on a fresh network and load it: to train on, or beside others.
 
@@ -216,11 +280,10 @@ def attach_partial(module: nn.Module, partial: PartialCheckpoint, base_sha256: s
         WeightsError: it belongs to other weights or does not fit; the network is as before then.
     """
     require_base(partial, base_sha256)
-    config = partial.header.adapter.part_of(module)
-    report = compare_partial(trained_shapes(module, config), partial.tensors, module)
+    report = report_on(module, partial)
     _refuse(str(partial.path), report, partial.tensors, strict=True)
     adapters = Adapters(module)
-    adapters.add(config, name)
+    adapters.add(partial.header.adapter.part_of(module), name)
     partial_load_state_dict(module, partial.tensors)
     return adapters
 
@@ -230,26 +293,34 @@ def merge_partial(network: Network, partial: PartialCheckpoint) -> Network:
 
     Returns:
         The network; its hash is made of both hashes. It counts as trained where the base does, or where no parameter
-        kept the base's value (constants such as the Fourier frequencies aside).
+        kept the base's value (constants such as the Fourier frequencies aside). Of its report, `added` are the tensors
+        that neither the base's file nor the partial checkpoint holds; they are `missing` as well.
 
     Raises:
-        WeightsError: it belongs to other weights or does not fit; nothing is changed then.
+        WeightsError: it belongs to other weights, holds nothing for the network, or does not fit; nothing is changed
+            then.
     """
     require_base(partial, network.header.sha256)
-    config = partial.header.adapter.part_of(network.module)
-    report = compare_partial(trained_shapes(network.module, config), partial.tensors, network.module)
+    report = report_on(network.module, partial)
+    if report.elsewhere and len(report.elsewhere) == len(partial.tensors):
+        raise WeightsError(_holds_nothing(network.module, partial))
     _refuse(str(partial.path), report, partial.tensors, strict=True)
-    merge_tensors(network.module, {key: partial.tensors[key] for key in report.loaded}, config.scale)
+    merge_tensors(network.module, {key: partial.tensors[key] for key in report.loaded}, partial.header.adapter.scale)
     loaded = set(report.loaded)
     kept = {key for key, each in network.module.named_parameters() if each.requires_grad} - loaded
-    both = json.dumps([network.header.sha256, partial.header.sha256])
     header = dataclasses.replace(
         network.header,
-        sha256=hashlib.sha256(both.encode()).hexdigest(),
-        source=f"{network.header.source} + {partial.path.name} (step {partial.header.step})",
+        sha256=merged_sha256(network.header.sha256, partial),
+        source=f"{network.header.source} + {partial.label}",
         trained=network.header.trained or not kept,
     )
-    report = dataclasses.replace(report, missing=tuple(sorted(set(network.module.state_dict()) - loaded)))
+    report = dataclasses.replace(
+        report,
+        missing=tuple(sorted(set(network.module.state_dict()) - loaded)),
+        added=tuple(key for key in network.report.added if key not in loaded),
+        sha256=network.report.sha256,
+        notes=network.report.notes,
+    )
     return Network(module=network.module, header=header, report=report)
 
 
@@ -265,6 +336,15 @@ def require_base(partial: PartialCheckpoint, base_sha256: str) -> None:
             f"{partial.path}: trained on weights {header.base_sha256[:12]} ({header.base_source}), found "
             f"{base_sha256[:12]}. Give those weights, or train on these."
         )
+
+
+def _holds_nothing(module: nn.Module, partial: PartialCheckpoint) -> str:
+    stage, others = " and ".join(stages_of(module.state_dict())), " and ".join(partial.stages)
+    roots = ", ".join(sorted({key.split(".", 1)[0] for key in partial.tensors}))
+    return (
+        f"{partial.path}: holds no tensor of {stage}'s network, only of {others} ({roots}). Nothing was loaded. Leave "
+        f"{stage}.partial empty, and give the file as {others}.partial alone."
+    )
 
 
 def _refuse(where: str, report: LoadReport, state: Mapping[str, Tensor], strict: bool) -> None:

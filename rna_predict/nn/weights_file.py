@@ -23,6 +23,8 @@ from rna_predict.nn.architecture import Architecture
 
 FORMAT_VERSION = 1
 METADATA_KEY = "rna_predict.weights"
+PARTIAL_KEY = "rna_predict.partial"
+"""The same of partial checkpoints (`nn.partial`), which are no weights files."""
 CHUNK_BYTES = 2**22
 STORED_DTYPES = {torch.float32: "F32", torch.int64: "I64"}
 """Name in a safetensors header of the types that our files hold."""
@@ -143,9 +145,19 @@ def read_header(path: Path) -> WeightsHeader:
 
 
 def metadata_header(path: Path) -> WeightsHeader | None:
-    """The same, but None for a safetensors file that somebody else wrote."""
+    """The same, but None for a safetensors file that somebody else wrote.
+
+    Raises:
+        WeightsError: as `read_header`, or a partial checkpoint.
+    """
     with opened(path) as file:
-        text = (file.metadata() or {}).get(METADATA_KEY)
+        metadata = file.metadata() or {}
+    if PARTIAL_KEY in metadata:
+        raise WeightsError(
+            f"{path}: a partial checkpoint, which holds only what was trained. Give it as partial (--partial), and as "
+            "weights those that it was trained on."
+        )
+    text = metadata.get(METADATA_KEY)
     return None if text is None else WeightsHeader.from_json(text, str(path))
 
 

@@ -28,6 +28,9 @@ class StageBConfig:
     untrained_profile: str = ""
     """Instead of weights: a profile whose trunk runs on RANDOM weights, to try the path and its cost."""
 
+    partial: str = ""
+    """Partial checkpoint that was trained on these weights (or on the profile) and holds tensors of the trunk."""
+
     torsionbert: str = ""
     """Folder of RNA-TorsionBERT as Hugging Face holds it (sayby/rna_torsionBERT); nothing is downloaded."""
 
@@ -73,7 +76,7 @@ class StageBConfig:
                     f"weights, to try the path); found {self.weights!r} and {self.untrained_profile!r}."
                 )
         else:
-            for name in ("weights", "untrained_profile", "cycles"):
+            for name in ("weights", "untrained_profile", "partial", "cycles"):
                 if getattr(self, name):
                     found = f"stage_b.{name}: {getattr(self, name)!r}"
                     raise ConfigError(f"{found} is given, but stage_b.backend is {self.backend}. Set backend to trunk.")

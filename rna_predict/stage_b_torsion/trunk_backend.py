@@ -2,8 +2,6 @@
 
 import logging
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,14 +9,14 @@ from torch import Tensor
 
 from rna_predict.contracts import Adjacency, Embeddings, Provenance, RnaSequence
 from rna_predict.contracts.alignment import Alignment
-from rna_predict.contracts.record import UNTRAINED
+from rna_predict.contracts.record import PARTIAL, UNTRAINED
 from rna_predict.errors import ConfigError, PredictionError
 from rna_predict.nn.cost import Run, peak_bytes
 from rna_predict.nn.device import choose_device, choose_dtype
 from rna_predict.nn.features import Representations
 from rna_predict.nn.featurise import AlignmentRows, featurise
+from rna_predict.nn.opened import NetworkSource, OpenedNetwork, open_for_prediction
 from rna_predict.nn.stage_inputs import pair_inputs
-from rna_predict.nn.weights import Network, open_network
 from rna_predict.stage_b_torsion.config import StageBConfig
 from rna_predict.stage_b_torsion.torsion_values import TorsionValues, head_values
 from rna_predict.stage_b_torsion.trunk import Trunk
@@ -72,13 +70,13 @@ def run_trunk(
 
     Raises:
         ConfigError: weights or device cannot be used, or torsions are asked of a head that was never trained.
-        WeightsError: the weights file is refused.
+        WeightsError: the weights file or the partial checkpoint is refused.
         PredictionError: a representation holds NaN or infinity.
     """
     device = choose_device(config.device, "stage_b.device")
     dtype = choose_dtype(config.precision, device)
-    network = opened_trunk(config, device)
-    header, module = network.header, network.module
+    opened = opened_trunk(config, device)
+    header, module = opened.header, opened.network.module
     assert isinstance(module, Trunk)
     cycles = config.cycles or header.architecture.cycles
     rows = (
@@ -96,6 +94,7 @@ def run_trunk(
         _check_finite(sequence, found)
         torsions = head_values(module.torsion_head(found.single_BLS)) if config.torsions == "head" else None
         distogram_LL64 = module.distogram(found.pair_BLLZ)[0].float().cpu()
+    partial = f", {PARTIAL} {opened.merged}" if opened.merged else ""
     trained = "" if header.trained else f", {UNTRAINED}"
     return TrunkResult(
         representations=Representations(
@@ -105,8 +104,8 @@ def run_trunk(
         torsions=torsions,
         inputs={"a_adjacency": adjacency.digest()} | ({} if alignment is None else {"alignment": alignment.digest()}),
         conformer_seed=config.seed,
-        weights=header.sha256,
-        method=f"trunk, profile {header.architecture.name}, {cycles} cycles, {str(dtype)[6:]}{trained}",
+        weights=opened.trunk_sha256,
+        method=f"trunk, profile {header.architecture.name}, {cycles} cycles, {str(dtype)[6:]}{partial}{trained}",
     )
 
 
@@ -115,40 +114,32 @@ def bytes_needed(length: int, config: StageBConfig) -> int:
 
     Raises:
         ConfigError: no such device or profile.
-        WeightsError: the weights file is refused.
+        WeightsError: the weights file or the partial checkpoint is refused.
     """
     architecture = opened_trunk(config, choose_device(config.device, "stage_b.device")).header.architecture
     return peak_bytes(architecture, "stage_b", Run(length=length, cycles=config.cycles or architecture.cycles))
 
 
-def opened_trunk(config: StageBConfig, device: torch.device) -> Network:
-    """The trunk that the config names; opened once for all RNAs of a command, as long as its file stays the same.
+def opened_trunk(config: StageBConfig, device: torch.device) -> OpenedNetwork:
+    """The trunk that the config names; opened once for all RNAs of a command, as long as its files stay the same.
 
     Raises:
         ConfigError: the config asks for torsions of a head that has starting values.
-        WeightsError: the file is refused.
+        WeightsError: a file is refused, or the partial checkpoint is of stage D alone.
     """
-    path = Path(config.weights)
-    stamp = (path.stat().st_mtime_ns, path.stat().st_size) if config.weights and path.is_file() else (0, 0)
-    network = _open(config.weights, config.untrained_profile, stamp, device)
-    if not network.header.trained:
-        log.warning("stage B's trunk runs on %s (%s): its results mean nothing", UNTRAINED, network.header.source)
+    source = NetworkSource(weights=config.weights, untrained_profile=config.untrained_profile, partial=config.partial)
+    opened = open_for_prediction(Trunk, source, device)
+    if not opened.header.trained:
+        log.warning("stage B's trunk runs on %s (%s): its results mean nothing", UNTRAINED, opened.header.source)
     if config.torsions == "head" and not config.untrained_profile:
-        added = [key for key in network.report.added if key.startswith("torsion_head.")]
-        if added or not network.header.trained:
+        added = [key for key in opened.network.report.added if key.startswith("torsion_head.")]
+        if added or not opened.header.trained:
+            files = " and ".join(filter(None, (config.weights, config.partial)))
             raise ConfigError(
-                f"stage_b.torsions: head, but the torsion head of {config.weights} was never trained. Use "
+                f"stage_b.torsions: head, but the torsion head of {files} was never trained. Use "
                 "stage_b.torsions=prior-table, or weights with a trained torsion head."
             )
-    return network
-
-
-@lru_cache(maxsize=1)
-def _open(weights: str, untrained_profile: str, stamp: tuple[int, int], device: torch.device) -> Network:
-    del stamp  # a part of the key: another file under the same name is another network
-    network = open_network(Trunk, weights=weights, untrained_profile=untrained_profile)
-    network.module.to(device)
-    return network
+    return opened
 
 
 def _check_finite(sequence: RnaSequence, found: Representations) -> None:

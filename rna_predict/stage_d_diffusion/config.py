@@ -53,6 +53,9 @@ class StageDConfig:
     """Of `diffusion`: weights file of the networks, the same that stage B's trunk ran on."""
     untrained_profile: str = ""
     """Of `diffusion`, instead of weights: a profile on RANDOM weights, to try the path and its cost."""
+    partial: str = ""
+    """Of `diffusion`: partial checkpoint that was trained on these weights. Stage B needs the same where it holds
+    tensors of the trunk, and none where it does not."""
     device: str = "auto"
     """Where networks run: `auto` (a GPU where there is one), `cpu`, `cuda`, `cuda:1`."""
     chunk_rows: int = 0
@@ -116,13 +119,14 @@ class StageDConfig:
     def _check_networks(self) -> None:
         """The networks have exactly one source, and a source that is named is used."""
         named = f"found {self.weights!r} and {self.untrained_profile!r}"
+        partial = f", partial {self.partial!r}" if self.partial else ""
         if self.backend == "diffusion" and bool(self.weights) == bool(self.untrained_profile):
             raise ConfigError(
                 "stage_d.backend: diffusion needs either stage_d.weights (a file) or stage_d.untrained_profile (random "
                 f"weights, to try the path); {named}."
             )
-        if self.backend != "diffusion" and (self.weights or self.untrained_profile):
+        if self.backend != "diffusion" and (self.weights or self.untrained_profile or self.partial):
             raise ConfigError(
-                f"stage_d.backend: {self.backend} runs no networks, but weights or untrained_profile is set; {named}. "
-                "Set stage_d.backend to diffusion."
+                f"stage_d.backend: {self.backend} runs no networks, but weights, untrained_profile or partial is set; "
+                f"{named}{partial}. Set stage_d.backend to diffusion."
             )

@@ -46,33 +46,33 @@ def diffusion_models(inputs: StageDInputs, config: StageDConfig) -> Judged:
     Raises:
         ContractError: stage B's embeddings were made by other weights, or by none.
         ConfigError: the device or profile cannot be used.
-        WeightsError: the weights file is refused.
+        WeightsError: the weights file or the partial checkpoint is refused.
         PredictionError: the network gives NaN, or no sample is a whole molecule.
     """
-    opened = open_model(config)
-    require_same_weights(inputs.embeddings, opened.header)
+    network = open_model(config)
+    require_same_weights(inputs.embeddings, network.opened)
     representations, stage_inputs = representations_of(inputs.embeddings), stage_inputs_of(inputs)
     features = featurise(inputs.sequence, seed=inputs.embeddings.conformer_seed)
-    denoiser = bind(opened, features, representations, stage_inputs, config.samples_at_once)
-    sampling = LearnedSampling.make(inputs, denoiser, config, trained=opened.header.trained)
+    denoiser = bind(network, features, representations, stage_inputs, config.samples_at_once)
+    sampling = LearnedSampling.make(inputs, denoiser, config, trained=network.header.trained)
     seeds = range(config.seed, config.seed + config.models)
     samples = draw_samples(inputs.id, sampling.batch, config, REMEDY) if config.refine else sampling.batch(seeds)
     confidences = learned_confidence(
-        opened.model.confidence_head,
+        network.model.confidence_head,
         denoiser.features,
         denoiser.representations,
         np.stack([one.xyz_LA3 for one in samples]),
         config.chunk_rows or None,
     )
-    by_energy = config.refine and not opened.header.trained
+    by_energy = config.refine and not network.header.trained
     judged = zip(samples, confidences, strict=True)
     return Judged(
         samples=samples,
         confidences=confidences,
         scores=[energy_score(one) if by_energy else learned_score(one, confidence) for one, confidence in judged],
         confidence_kind="learned",
-        method=opened.method,
-        weights=opened.header.sha256,
+        method=network.method,
+        weights=network.header.sha256,
     )
 
 

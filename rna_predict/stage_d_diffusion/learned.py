@@ -2,19 +2,18 @@
 
 import logging
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from pathlib import Path
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from rna_predict.contracts.record import UNTRAINED
+from rna_predict.contracts.record import PARTIAL, UNTRAINED
 from rna_predict.errors import PredictionError
 from rna_predict.nn.device import choose_device
 from rna_predict.nn.features import Features, Representations
+from rna_predict.nn.opened import NetworkSource, OpenedNetwork, open_for_prediction
 from rna_predict.nn.stage_inputs import StageInputs
-from rna_predict.nn.weights import WeightsHeader, open_network
+from rna_predict.nn.weights import WeightsHeader
 from rna_predict.stage_d_diffusion.config import StageDConfig
 from rna_predict.stage_d_diffusion.denoiser import Conditions
 from rna_predict.stage_d_diffusion.network import DiffusionModel
@@ -24,42 +23,49 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedModel:
-    """Stage D's network with its weights on a device."""
+    """Stage D's network with its weights on a device, and which embeddings go with it.
+
+    Attributes:
+        model: the network.
+        opened: the same with its header, its partial checkpoint, and the hash of its trunk.
+    """
 
     model: DiffusionModel
-    header: WeightsHeader
-    device: torch.device
+    opened: OpenedNetwork
+
+    @property
+    def header(self) -> WeightsHeader:
+        """Of the weights that it runs on."""
+        return self.opened.header
+
+    @property
+    def device(self) -> torch.device:
+        """Where it runs."""
+        return self.opened.device
 
     @property
     def method(self) -> str:
         """How the ensemble was made, for its provenance; says UNTRAINED first where it is."""
         name = f"profile {self.header.architecture.name}"
+        if self.opened.merged:
+            name += f", {PARTIAL} {self.opened.merged}"
         return f"diffusion, {name}" if self.header.trained else f"{UNTRAINED} ({name}), diffusion"
 
 
 def open_model(config: StageDConfig) -> OpenedModel:
-    """The network that the config names; opened once for all RNAs of a command, as long as its file stays the same.
+    """The network that the config names; opened once for all RNAs of a command, as long as its files stay the same.
 
     Raises:
         ConfigError: the device or profile cannot be used.
-        WeightsError: the weights file is refused.
+        WeightsError: the weights file or the partial checkpoint is refused.
     """
-    path = Path(config.weights)
-    stamp = (path.stat().st_mtime_ns, path.stat().st_size) if config.weights and path.is_file() else (0, 0)
-    opened = _open(config.weights, config.untrained_profile, stamp, choose_device(config.device, "stage_d.device"))
-    if not opened.header.trained:
-        log.warning(
-            "stage D runs on %s (%s): its models and their confidence mean nothing", UNTRAINED, opened.header.source
-        )
-    return opened
-
-
-@lru_cache(maxsize=1)
-def _open(weights: str, untrained_profile: str, stamp: tuple[int, int], device: torch.device) -> OpenedModel:
-    del stamp  # a part of the key: another file under the same name is another network
-    network = open_network(DiffusionModel, weights=weights, untrained_profile=untrained_profile)
-    assert isinstance(network.module, DiffusionModel)
-    return OpenedModel(model=network.module.to(device), header=network.header, device=device)
+    source = NetworkSource(weights=config.weights, untrained_profile=config.untrained_profile, partial=config.partial)
+    opened = open_for_prediction(DiffusionModel, source, choose_device(config.device, "stage_d.device"))
+    model, header = opened.network.module, opened.header
+    assert isinstance(model, DiffusionModel)
+    if not header.trained:
+        log.warning("stage D runs on %s (%s): its models and their confidence mean nothing", UNTRAINED, header.source)
+    return OpenedModel(model=model, opened=opened)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

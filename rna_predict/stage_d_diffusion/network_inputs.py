@@ -9,25 +9,38 @@ from rna_predict.chemistry.residues import C1, C3, C4
 from rna_predict.contracts import Adjacency, Coordinates, Embeddings, Torsions
 from rna_predict.errors import ContractError
 from rna_predict.nn.features import Representations
+from rna_predict.nn.opened import OpenedNetwork
 from rna_predict.nn.stage_inputs import FrameAtoms, StageInputs, TorsionInputs, pair_inputs
-from rna_predict.nn.weights import WeightsHeader
 from rna_predict.stage_d_diffusion.inputs import StageDInputs
 
 
-def require_same_weights(embeddings: Embeddings, header: WeightsHeader) -> None:
-    """Refuse embeddings that other weights made, or none: to this denoiser they would be noise.
+def require_same_weights(embeddings: Embeddings, opened: OpenedNetwork) -> None:
+    """Refuse embeddings of another trunk than stage D's, or of none: to this denoiser they would be noise.
+
+    Which trunk that is says `nn.partial.trunk_identity`.
 
     Raises:
-        ContractError: naming stage B as the one to run again, and both hashes.
+        ContractError: naming stage B as the one to run again, both hashes, and what to do with a partial checkpoint.
     """
-    found = embeddings.provenance.weights
-    if found == header.sha256:
+    found, method = embeddings.provenance.weights, embeddings.provenance.method
+    expected, header = opened.trunk_sha256, opened.header
+    if found == expected:
         return
-    made = f"weights {found}" if found != "none" else f"{embeddings.provenance.method} (weights none)"
+    made = f"weights {found} ({method})" if found != "none" else f"{method} (weights none)"
+    trunk = "" if expected == header.sha256 else f" and on embeddings of weights {expected}"
     raise ContractError(
         f"b_embeddings of {embeddings.id}: made by {made}, but stage D runs on weights {header.sha256} "
-        f"({header.source}). Run stage_b again with backend trunk on the same weights."
+        f"({header.source}){trunk}. Run stage_b again with backend trunk on the same weights{_remedy(opened)}."
     )
+
+
+def _remedy(opened: OpenedNetwork) -> str:
+    """What to do with partial checkpoints, as the end of a sentence."""
+    if not opened.given:
+        return "; where a partial checkpoint made these, give the same one to stage_b and stage_d (stage_d.partial)"
+    if opened.trunk_sha256 != opened.base_sha256:
+        return f", and give the same partial checkpoint to stage_b and stage_d: {opened.given}"
+    return f" and without a partial checkpoint: {opened.given}, given to stage_d, holds nothing of the trunk"
 
 
 def representations_of(embeddings: Embeddings) -> Representations:

@@ -17,7 +17,7 @@ def sample_ensemble(sequence: RnaSequence, inputs: StageDInputs, config: StageDC
     Raises:
         ContractError: an input was made for another RNA, or stage B's embeddings by other weights than stage D's.
         ConfigError: the networks' device or profile cannot be used.
-        WeightsError: the weights file is refused.
+        WeightsError: the weights file or the partial checkpoint is refused.
         PredictionError: no sampled model is a whole molecule.
     """
     inputs.check(sequence)
@@ -51,9 +51,14 @@ def sample_ensemble(sequence: RnaSequence, inputs: StageDInputs, config: StageDC
 
 
 def _method(inputs: StageDInputs, judged: Judged) -> str:
-    """How the models were made; random weights upstream are not forgotten."""
-    upstream = inputs.torsions.provenance.untrained or inputs.embeddings.provenance.untrained
-    return f"{UNTRAINED} in stage B; {judged.method}" if upstream and UNTRAINED not in judged.method else judged.method
+    """How the models were made; random weights and partial checkpoints upstream are not forgotten."""
+    upstream = (inputs.torsions.provenance, inputs.embeddings.provenance)
+    method = judged.method
+    for partial in sorted({each.partial for each in upstream if each.partial not in method}):
+        method += f"; {partial} in stage B"
+    if any(each.untrained for each in upstream) and UNTRAINED not in method:
+        method = f"{UNTRAINED} in stage B; {method}"
+    return method
 
 
 def _analytic(inputs: StageDInputs, config: StageDConfig) -> Judged:

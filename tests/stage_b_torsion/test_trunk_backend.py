@@ -11,11 +11,11 @@ from rna_predict.config import resolve_stage_config
 from rna_predict.contracts import Embeddings
 from rna_predict.errors import ConfigError, InputError, PredictionError, WeightsError
 from rna_predict.formats.alignment import read_alignment
+from rna_predict.nn import opened as opened_networks
 from rna_predict.nn.featurise import featurise
 from rna_predict.nn.profiles import PROFILES
 from rna_predict.nn.stage_inputs import pair_inputs
 from rna_predict.nn.weights import WeightsHeader, open_network, save_weights
-from rna_predict.stage_b_torsion import trunk_backend
 from rna_predict.stage_b_torsion.config import StageBConfig
 from rna_predict.stage_b_torsion.heads import AMPLITUDE_RANGE
 from rna_predict.stage_b_torsion.stage import predict_torsions
@@ -262,7 +262,7 @@ def test_a_file_is_opened_once_and_again_when_it_changes(rna, weights, tensors, 
         opened.append(options)
         return open_network(*arguments, **options)
 
-    monkeypatch.setattr(trunk_backend, "open_network", counting)
+    monkeypatch.setattr(opened_networks, "open_network", counting)
     config = config_of(weights=weights())
     first = predict_torsions(*rna, config)[1]
     predict_torsions(*rna, config)
