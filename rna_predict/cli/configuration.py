@@ -24,6 +24,13 @@ Untrained = Annotated[
         help="Run the networks of a profile on RANDOM weights, to try the path and its cost. Outputs say UNTRAINED.",
     ),
 ]
+Partial = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Partial checkpoint (.safetensors) of stages B and D, trained on these --weights (or --untrained).",
+    ),
+]
 
 app = typer.Typer(help="Settings of the four stages.", no_args_is_help=True)
 
@@ -44,12 +51,14 @@ def resolve(
     config_dir: Annotated[Path | None, typer.Option(help="Folder with the groups; without it the defaults.")] = None,
     weights: Weights = None,
     untrained: Untrained = None,
+    partial: Partial = None,
 ) -> None:
     """Write each stage's complete settings as plain YAML; a file whose content stays the same is not touched."""
     from rna_predict.config import STAGE_CONFIGS, resolve_stage_config, write_stage_config
 
     wanted = stage or list(STAGE_CONFIGS)
-    network = [setting for setting in network_settings(weights, untrained) if setting.partition(".")[0] in wanted]
+    network = network_settings(weights, untrained, partial)
+    network = [setting for setting in network if setting.partition(".")[0] in wanted]
     choices, overrides = split_settings([*network, *(settings or [])], wanted)
     resolved = {name: resolve_stage_config(name, config_dir, overrides[name], choices[name]) for name in wanted}
     for name, values in resolved.items():
@@ -57,22 +66,30 @@ def resolve(
         LOG.info("%s: %s", out / f"{name}.yaml", "written" if changed else "unchanged")
 
 
-def network_settings(weights: Path | None, untrained: str | None) -> list[str]:
+def network_settings(weights: Path | None, untrained: str | None, partial: Path | None = None) -> list[str]:
     """The settings that hand stages B and D over to the networks, as `stage.key=value`; none where neither is named.
 
     Raises:
-        ConfigError: both are named.
+        ConfigError: both are named, or a partial checkpoint without what it was trained on.
     """
     if weights is not None and untrained is not None:
         raise ConfigError(f"--weights {weights} and --untrained {untrained}: name one of them.")
     if weights is None and untrained is None:
+        if partial is not None:
+            raise ConfigError(
+                f"--partial {partial}: name the weights that it was trained on as well, --weights FILE or --untrained "
+                "PROFILE (`rna-predict weights inspect` on the file says which)."
+            )
         return []
-    key, value = ("weights", str(weights)) if weights is not None else ("untrained_profile", untrained)
-    quoted = "'" + str(value).replace("\\", "\\\\").replace("'", "\\'") + "'"  # Hydra's grammar
+    values = {"weights": weights, "untrained_profile": untrained, "partial": partial}
+    named = [f"{key}={_quoted(str(value))}" for key, value in values.items() if value is not None]
     backends = {"stage_b": "trunk", "stage_d": "diffusion"}
-    return [
-        f"{stage}.{setting}" for stage, name in backends.items() for setting in (f"backend={name}", f"{key}={quoted}")
-    ]
+    return [f"{stage}.{setting}" for stage, name in backends.items() for setting in (f"backend={name}", *named)]
+
+
+def _quoted(value: str) -> str:
+    """A value in Hydra's grammar."""
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def split_settings(settings: Sequence[str], stages: Sequence[str]) -> tuple[dict[str, str], dict[str, list[str]]]:

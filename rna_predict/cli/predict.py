@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from rna_predict.cli.batch import Outcome, attempt, exit_code
-from rna_predict.cli.configuration import Untrained, Weights, network_settings, split_settings
+from rna_predict.cli.configuration import Partial, Untrained, Weights, network_settings, split_settings
 from rna_predict.cli.console import LOG, Steps, steps
 from rna_predict.cli.stages import Ambiguous, alignment_of
 from rna_predict.cli.threads import set_threads
@@ -44,6 +44,7 @@ def predict(
     config_dir: Annotated[Path | None, typer.Option(help="Folder with the stages' groups.")] = None,
     weights: Weights = None,
     untrained: Untrained = None,
+    partial: Partial = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="stage_d=choice, or one value: stage_c.steps=50.")
     ] = None,
@@ -54,7 +55,7 @@ def predict(
     """
     check_folder(out)
     set_threads(threads)
-    settings = [*network_settings(weights, untrained), *(set_ or [])]
+    settings = [*network_settings(weights, untrained, partial), *(set_ or [])]
     settings += [] if models is None else [f"stage_d.models={models}"]
     settings += [] if seed is None else [f"stage_d.seed={seed}"]
     config = pipeline_config(config_dir, settings)
