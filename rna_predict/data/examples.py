@@ -1,7 +1,7 @@
 """Chains as the networks and their losses read them: features, and the native atoms, torsions, distances and pairs."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 import torch
@@ -10,12 +10,16 @@ from torch import Tensor
 
 from rna_predict.chemistry.residues import CHI_FOURTH, SLOT
 from rna_predict.contracts.adjacency import MIN_LOOP
+from rna_predict.data import stage_tensors
 from rna_predict.data.chains import Chain
 from rna_predict.data.crops import take
+from rna_predict.data.padding import stacked
+from rna_predict.data.stage_results import StageResults
 from rna_predict.errors import ContractError
 from rna_predict.nn import featurise
 from rna_predict.nn.features import Features
 from rna_predict.nn.slots import from_slots
+from rna_predict.nn.stage_inputs import StageInputs
 from rna_predict.stage_b_torsion.loss import NativeTorsions
 from rna_predict.stage_d_diffusion.loss import NativeAtoms
 
@@ -34,6 +38,7 @@ class Example:
         paired_BLL: canonical pairs, symmetric.
         pair_mask_BLL: places that say something about pairing: both residues there, at least three between them, and
             neither paired with something outside the crop or chain.
+        stages: results of stages A, B and C, as the networks get them at prediction (`StageInputs.only`).
     """
 
     ids: tuple[str, ...]
@@ -44,10 +49,23 @@ class Example:
     point_mask_BL: Bool[Tensor, "b l"]
     paired_BLL: Bool[Tensor, "b l l"]
     pair_mask_BLL: Bool[Tensor, "b l l"]
+    stages: StageInputs = field(default_factory=StageInputs)
 
     def to(self, device: torch.device | str) -> "Example":
         """The same on another device."""
-        return _mapped(self, lambda tensor: tensor.to(device), self.features.to(device))
+        atoms = {one.name: getattr(self.atoms, one.name).to(device) for one in fields(NativeAtoms)}
+        torsions = {one.name: getattr(self.torsions, one.name).to(device) for one in fields(NativeTorsions)}
+        return Example(
+            ids=self.ids,
+            features=self.features.to(device),
+            atoms=NativeAtoms(**atoms),
+            torsions=NativeTorsions(**torsions),
+            stages=self.stages.to(device),
+            **{name: getattr(self, name).to(device) for name in _TENSORS},
+        )
+
+
+_TENSORS = ("point_BL3", "point_mask_BL", "paired_BLL", "pair_mask_BLL")
 
 
 def make_example(
@@ -56,24 +74,28 @@ def make_example(
     *,
     seed: int,
     alignment: featurise.AlignmentRows | None = None,
+    stages: StageResults | None = None,
 ) -> Example:
     """The example of a chain, or of the crop of it at rising positions.
 
-    Features are made of the whole chain and then cut, so that a crop from its middle has no OP3 and keeps the profile
-    of its columns. Residues are numbered as in the chain, whose first has number 1; missing ones leave a gap.
+    Features and the stages' results are those of the whole chain, cut: a crop from its middle has no OP3 and keeps the
+    profile of its columns. Residues are numbered as in the chain, whose first has number 1; missing ones leave a gap.
 
     Args:
         chain: a whole chain.
         index_L: positions of the crop (`crops.contiguous_crop`, `crops.spatial_crop`); None takes all.
         seed: turns the reference conformers.
         alignment: of the whole chain, its first row the sequence.
+        stages: results of the whole chain (`StageResultsStore.get`).
 
     Raises:
-        ContractError: the alignment does not fit the chain.
+        ContractError: the alignment does not fit the chain, or the results are of another one.
         ConfigError: the positions do not rise or lie outside the chain.
     """
     index_L = np.arange(chain.length) if index_L is None else np.asarray(index_L, dtype=np.int64)
     crop = take(chain, index_L)
+    if stages is not None:
+        stages.require_chain(chain)
     whole = featurise.featurise(chain.sequence, seed=seed, alignment=alignment)
     features = crop_features(whole, index_L, crop.number_L - chain.number_L[0] + 1)
     xyz_BA3, mask_BA = _flat(crop, features)
@@ -88,6 +110,7 @@ def make_example(
         point_mask_BL=_tensor(crop.mask_LA[rows, slots]),
         paired_BLL=_tensor(paired_LL),
         pair_mask_BLL=_tensor(pair_mask_LL),
+        stages=StageInputs() if stages is None else stage_tensors.cut(stage_tensors.to_inputs(stages), index_L),
     )
 
 
@@ -110,7 +133,7 @@ def crop_features(features: Features, index_L: np.ndarray, number_L: np.ndarray)
         "atom_token_BA": token_A[kept_A][None],
         "distogram_atom_BL": atom_A[features.distogram_atom_BL[:, index]],
     }
-    for name in (field.name for field in fields(Features) if field.name not in (*changed, "alignment")):
+    for name in (one.name for one in fields(Features) if one.name not in (*changed, "alignment")):
         value = getattr(features, name)
         changed[name] = value[:, index] if name.rpartition("_")[2][1] == "L" else value[:, kept_A]
     alignment = features.alignment
@@ -123,6 +146,8 @@ def crop_features(features: Features, index_L: np.ndarray, number_L: np.ndarray)
 def collate(examples: Sequence[Example]) -> Example:
     """One padded batch of several examples; what is padded is 0, and False in the masks.
 
+    So are stages' results that one example lacks and another has.
+
     Raises:
         ContractError: no examples.
     """
@@ -134,45 +159,20 @@ def collate(examples: Sequence[Example]) -> Example:
         ids=tuple(id for one in examples for id in one.ids),
         features=features,
         atoms=NativeAtoms(
-            xyz_BA3=_stacked([one.atoms.xyz_BA3 for one in examples], atoms),
-            mask_BA=_stacked([one.atoms.mask_BA for one in examples], atoms),
+            xyz_BA3=stacked([one.atoms.xyz_BA3 for one in examples], atoms),
+            mask_BA=stacked([one.atoms.mask_BA for one in examples], atoms),
         ),
         torsions=NativeTorsions(
-            angle_BL8=_stacked([one.torsions.angle_BL8 for one in examples], length),
-            mask_BL8=_stacked([one.torsions.mask_BL8 for one in examples], length),
-            amplitude_BL=_stacked([one.torsions.amplitude_BL for one in examples], length),
+            angle_BL8=stacked([one.torsions.angle_BL8 for one in examples], length),
+            mask_BL8=stacked([one.torsions.mask_BL8 for one in examples], length),
+            amplitude_BL=stacked([one.torsions.amplitude_BL for one in examples], length),
         ),
-        point_BL3=_stacked([one.point_BL3 for one in examples], length),
-        point_mask_BL=_stacked([one.point_mask_BL for one in examples], length),
-        paired_BLL=_stacked([one.paired_BLL for one in examples], length, length),
-        pair_mask_BLL=_stacked([one.pair_mask_BLL for one in examples], length, length),
+        point_BL3=stacked([one.point_BL3 for one in examples], length),
+        point_mask_BL=stacked([one.point_mask_BL for one in examples], length),
+        paired_BLL=stacked([one.paired_BLL for one in examples], length, length),
+        pair_mask_BLL=stacked([one.pair_mask_BLL for one in examples], length, length),
+        stages=stage_tensors.collate([one.stages for one in examples], [len(one.ids) for one in examples], length),
     )
-
-
-def _stacked(tensors: Sequence[Tensor], *sizes: int) -> Tensor:
-    """Tensors one below the other, their axes after the first filled up with 0 to `sizes`."""
-    rows = []
-    for tensor in tensors:
-        padded = tensor.new_zeros(tensor.shape[0], *sizes, *tensor.shape[1 + len(sizes) :])
-        padded[tuple(slice(length) for length in tensor.shape)] = tensor
-        rows.append(padded)
-    return torch.cat(rows)
-
-
-def _mapped(example: Example, change: Callable[[Tensor], Tensor], features: Features) -> Example:
-    tensors = {name: change(getattr(example, name)) for name in _TENSORS}
-    atoms = {field.name: change(getattr(example.atoms, field.name)) for field in fields(NativeAtoms)}
-    torsions = {field.name: change(getattr(example.torsions, field.name)) for field in fields(NativeTorsions)}
-    return Example(
-        ids=example.ids,
-        features=features,
-        atoms=NativeAtoms(**atoms),
-        torsions=NativeTorsions(**torsions),
-        **tensors,
-    )
-
-
-_TENSORS = ("point_BL3", "point_mask_BL", "paired_BLL", "pair_mask_BLL")
 
 
 def _flat(crop: Chain, features: Features) -> tuple[Tensor, Tensor]:

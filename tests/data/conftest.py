@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,8 @@ import pytest
 
 from rna_predict.chemistry.residues import C1, MAX_ATOMS
 from rna_predict.data.chains import Chain, Origin
+from rna_predict.data.stage_results import StageResults, StageResultsStore, StageSettings
+from rna_predict.stage_c_reconstruction.config import StageCConfig
 
 GOOD = ("165d_A", "165d_B", "17ra_A", "1am0_A", "1ehz_A", "1f1t_A", "3cr1_B")
 """A duplex of 9 nt in two files, hairpins, tRNA, a strand whose numbers jump by 14, and one with a break."""
@@ -91,3 +93,22 @@ def made_chain() -> Callable[..., Chain]:
         )
 
     return make
+
+
+@pytest.fixture(scope="session")
+def hairpin(made_chain: Callable[..., Chain]) -> Chain:
+    """20 nt, of whose pairs ViennaRNA predicts others."""
+    letters = "GGGCAUUCGUGCCCAACUGG"
+    return replace(made_chain(len(letters), pairs=((0, 13), (1, 12), (2, 11))), sequence=letters)
+
+
+@pytest.fixture(scope="session")
+def quick_stages() -> StageSettings:
+    """Stage C rebuilds the chain from stage B's torsions alone, which takes no time."""
+    return StageSettings(stage_c=StageCConfig(method="nerf"))
+
+
+@pytest.fixture(scope="session")
+def hairpin_results(hairpin: Chain, quick_stages: StageSettings, tmp_path_factory) -> StageResults:
+    """What the stages make of the hairpin with its native pairs."""
+    return StageResultsStore(tmp_path_factory.mktemp("results"), quick_stages).get(hairpin, "native")
