@@ -1,21 +1,23 @@
-"""`rna-predict dataset`: native structures to a dataset for training, its splits, and what it holds."""
+"""`rna-predict dataset`: native structures to a dataset for training, its splits, stages' results for it, a report."""
 
 import json
+import logging
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rna_predict.cli.bench import print_result
-from rna_predict.cli.console import LOG, steps
+from rna_predict.cli.console import LOG, start_logging, steps
 from rna_predict.cli.threads import set_threads
 from rna_predict.errors import InputError
 
 if TYPE_CHECKING:
     from rna_predict.data.dataset import ChainDataset
 
-app = typer.Typer(help="Datasets of native structures for training: build, split, report, download.")
+app = typer.Typer(help="Datasets of native structures for training: build, split, report, stages, download.")
 
 Dataset = Annotated[Path, typer.Argument(help="Folder that `dataset build` made.")]
 ValidationIds = Annotated[Path | None, typer.Option(help="CSV or TSV with a column id: their clusters validate.")]
@@ -154,6 +156,57 @@ def report(
     print_result(rows, _figures(dataset) | near)
 
 
+@app.command("stages")
+def stages(
+    dataset: Dataset,
+    store: Annotated[Path | None, typer.Option(help="Folder of the results; by default DATASET.stages.")] = None,
+    pairs: Annotated[
+        list[str] | None, typer.Option(metavar="native|predicted", help="Whose base pairs; by default both.")
+    ] = None,
+    split: Annotated[
+        list[str] | None, typer.Option(help="Splits whose chains are taken; by default train and validation.")
+    ] = None,
+    max_length: Annotated[int, typer.Option(help="Longest chain, residues; 0 is no limit.")] = 0,
+    coordinates: Annotated[bool, typer.Option(help="Whether stage C runs; it takes nearly all the time.")] = True,
+    processes: Annotated[int, typer.Option(min=1, help="Processes that share the chains.")] = 1,
+) -> None:
+    """Run stages A, B and C on native chains ahead of training, which otherwise does so as it meets them.
+
+    What is there already is kept, so that a stopped run goes on. Chains that stage C cannot build train without its
+    coordinates and are listed at the end, as are chains that failed altogether, which make the exit code 1. The last
+    line is one JSON object.
+    """
+    set_threads(1)
+    from rna_predict.data.dataset import open_dataset
+    from rna_predict.data.fill_store import FAILED, Filled, Filling, fill_store
+    from rna_predict.data.stage_results import PAIR_SOURCES, StageResultsStore, default_store
+
+    opened = open_dataset(dataset)
+    ids = _chosen(opened, split or ["train", "validation"], max_length)
+    kept = StageResultsStore(store or default_store(dataset))
+    begin = partial(start_logging, LOG.isEnabledFor(logging.DEBUG))
+    sources = tuple(dict.fromkeys(pairs or PAIR_SOURCES))
+    with steps(len(ids) * len(sources)) as progress:
+
+        def advance(one: Filled) -> None:
+            progress.now(one.id)
+            progress.done()
+
+        filling = Filling(pairs=sources, coordinates=coordinates, processes=processes, begin=begin)
+        filled = fill_store(opened, ids, kept, filling, advance)
+    counts = Counter(one.status for one in filled)
+    figures: dict[str, object] = {"store": str(kept.folder), "chains": len(ids), "pairs": list(sources)}
+    figures |= {name: counts[name] for name in ("found", "made")}
+    for name, bad in (("without_coordinates", False), (FAILED, True)):
+        rows = [one for one in filled if one.failure and (one.status == FAILED) == bad]
+        for one in rows:
+            LOG.error("%s, %s pairs: %s: %s", one.id, one.pairs, name.replace("_", " "), one.failure)
+        figures[name] = [{"id": one.id, "pairs": one.pairs, "reason": one.failure} for one in rows]
+    typer.echo(json.dumps(figures))
+    if counts[FAILED]:
+        raise typer.Exit(1)
+
+
 @app.command("download")
 def download(
     ids: Annotated[Path, typer.Argument(help="Text file with a PDB id a line.")],
@@ -202,6 +255,25 @@ def _figures(folder: Path) -> dict[str, object]:
     counts = {f"{split}_chains": count for split, count in sorted(Counter(splits.values()).items())}
     stated: dict[str, object] = {name: getattr(manifest, name) for name in STATED}
     return stated | counts
+
+
+def _chosen(opened: "ChainDataset", splits: list[str], max_length: int) -> list[str]:
+    """Ids of the chains of these splits that are not too long.
+
+    Raises:
+        InputError: there is none, or no such split.
+    """
+    from rna_predict.data.sources import SPLITS
+
+    for name in splits:
+        if name not in SPLITS:
+            raise InputError(f"--split {name}: is unknown. Use one of: {', '.join(SPLITS)}.")
+    lengths = zip(opened.ids, opened.length_N.tolist(), strict=True)
+    ids = [id for id, length in lengths if opened.splits[id] in splits and (not max_length or length <= max_length)]
+    if not ids:
+        limit = f" of at most {max_length} residues" if max_length else ""
+        raise InputError(f"{opened.folder}: has no chain{limit} in {', '.join(splits)}. Look at its splits.tsv.")
+    return ids
 
 
 def _ids(path: Path | None) -> tuple[str, ...]:
