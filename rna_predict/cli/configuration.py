@@ -4,6 +4,7 @@ import ast
 import dataclasses
 import inspect
 import itertools
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -88,8 +89,8 @@ def network_settings(weights: Path | None, untrained: str | None, partial: Path 
 
 
 def _quoted(value: str) -> str:
-    """A value in Hydra's grammar."""
-    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    """A value in Hydra's grammar, where a backslash is one, unless a quote follows."""
+    return "'" + re.sub(r"(\\+)(?='|\Z)", r"\1\1", value).replace("'", "\\'") + "'"
 
 
 def split_settings(settings: Sequence[str], stages: Sequence[str]) -> tuple[dict[str, str], dict[str, list[str]]]:
