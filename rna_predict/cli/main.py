@@ -6,7 +6,19 @@ from typing import Annotated
 import typer
 
 from rna_predict import __version__
-from rna_predict.cli import bench, configuration, dataset, evaluate, geometry, plan, predict, priors, stages, weights
+from rna_predict.cli import (
+    bench,
+    configuration,
+    dataset,
+    db,
+    evaluate,
+    geometry,
+    plan,
+    predict,
+    priors,
+    stages,
+    weights,
+)
 from rna_predict.cli.batch import one_line
 from rna_predict.cli.console import start_logging
 from rna_predict.errors import RnaPredictError
@@ -29,6 +41,7 @@ app.add_typer(configuration.app, name="config")
 app.add_typer(priors.app, name="priors")
 app.add_typer(dataset.app, name="dataset")
 app.add_typer(weights.app, name="weights")
+app.add_typer(db.app, name="db")
 app.command("prepare")(stages.prepare)
 app.command("stage-a")(stages.stage_a)
 app.command("stage-b")(stages.stage_b)
