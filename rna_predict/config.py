@@ -31,6 +31,20 @@ STAGE_CONFIGS = {
 }
 """Module and dataclass of each stage's settings, imported when asked for."""
 
+TRAIN_GROUPS = {
+    "network": ("rna_predict.training.config", "NetworkSettings"),
+    "data": ("rna_predict.training.config", "DataSettings"),
+    "adapters": ("rna_predict.nn.adapters", "AdapterConfig"),
+    "losses": ("rna_predict.training.config", "LossSettings"),
+    "optimiser": ("rna_predict.training.config", "OptimiserSettings"),
+    "validation": ("rna_predict.training.config", "ValidationSettings"),
+    "trainer": ("rna_predict.training.config", "TrainerSettings"),
+}
+"""Module and dataclass of each group of a training's settings, the fields of `TrainConfig`."""
+
+EXPERIMENTS = "experiment"
+"""The group whose files put the groups of a training together."""
+
 
 class StageConfig(Protocol):
     """Any of the four dataclasses; they have no common base, each stands beside the code that it sets."""
@@ -46,7 +60,15 @@ def stage_config_class(stage: str) -> type[Any]:
     """
     if stage not in STAGE_CONFIGS:
         raise ConfigError(f"{stage!r}: no such stage. Stages: {', '.join(STAGE_CONFIGS)}.")
-    module, name = STAGE_CONFIGS[stage]
+    return _imported(*STAGE_CONFIGS[stage])
+
+
+def train_group_class(group: str) -> type[Any]:
+    """The dataclass of one group of a training's settings."""
+    return _imported(*TRAIN_GROUPS[group])
+
+
+def _imported(module: str, name: str) -> type[Any]:
     return getattr(importlib.import_module(module), name)
 
 
@@ -70,34 +92,77 @@ def resolve_stage_config(
         if choice != "default":
             raise ConfigError(f"{stage}: choice {choice!r} needs a configuration folder. Give --config-dir.")
     else:
-        chosen = config_dir / stage / f"{choice}.yaml"
-        if not chosen.is_file():
-            found = sorted(path.stem for path in chosen.parent.glob("*.yaml"))
-            raise ConfigError(f"{chosen}: no such file. Choices for {stage}: {', '.join(found) or 'none'}.")
-        for path in sorted(chosen.parent.glob("*.yaml")):
-            read_yaml(path)
-    return checked_config(cls, _compose(stage, config_dir, overrides, choice), where=stage)
-
-
-def _compose(stage: str, config_dir: Path | None, overrides: Sequence[str], choice: str) -> dict[str, Any]:
-    """Hydra's part: group file and overrides as one plain mapping, interpolations resolved."""
-    store = ConfigStore.instance()
-    store.store(name="rna_predict_root", node={})
+        _check_group(config_dir, stage, choice)
     # Without a folder Hydra still needs the group: the dataclass's own defaults stand in for the file.
-    store.store(group="rna_predict_defaults", name=stage, node=dataclasses.asdict(stage_config_class(stage)()))
+    ConfigStore.instance().store(group="rna_predict_defaults", name=stage, node=dataclasses.asdict(cls()))
     group = f"+{stage}={choice}" if config_dir else f"+rna_predict_defaults@{stage}={stage}"
+    composed = _compose(stage, config_dir, [group, *(f"++{stage}.{override}" for override in overrides)])
+    section = composed.get(stage)
+    if not isinstance(section, dict):
+        raise ConfigError(f"{stage}: the settings must be a mapping of keys to values, found {section!r}")
+    return checked_config(cls, section, where=stage)
+
+
+def resolve_experiment(name: str, config_dir: Path, overrides: Sequence[str] = ()) -> StageConfig:
+    """Compose a training's settings from `<config_dir>/experiment/<name>.yaml` and the groups that it names.
+
+    Args:
+        name: of the experiment.
+        config_dir: folder with the Hydra groups.
+        overrides: `group.key=value`, or `group=choice` for another file of a group.
+
+    Returns:
+        A `TrainConfig`.
+
+    Raises:
+        ConfigError: as `resolve_stage_config`.
+    """
+    _check_group(config_dir, EXPERIMENTS, name)
+    for group in TRAIN_GROUPS:
+        for path in sorted((config_dir / group).glob("*.yaml")):
+            read_yaml(path)
+    where = f"{EXPERIMENTS} {name}"
+    values = [one if one.partition("=")[0] in TRAIN_GROUPS else f"++{one}" for one in overrides]
+    return checked_config(
+        _train_config(), _compose(where, config_dir, [f"+{EXPERIMENTS}={name}", *values]), where=where
+    )
+
+
+def read_train_config(path: Path) -> StageConfig:
+    """Read a resolved experiment that `write_stage_config` wrote.
+
+    Raises:
+        ConfigError: naming file and key.
+    """
+    return checked_config(_train_config(), read_yaml(path), where=str(path))
+
+
+def _train_config() -> type[Any]:
+    return _imported("rna_predict.training.config", "TrainConfig")
+
+
+def _check_group(config_dir: Path, group: str, choice: str) -> None:
+    """Refuse a file of a group that is not there, and any file beside it that is no plain YAML."""
+    chosen = config_dir / group / f"{choice}.yaml"
+    if not chosen.is_file():
+        found = sorted(path.stem for path in chosen.parent.glob("*.yaml"))
+        raise ConfigError(f"{chosen}: no such file. Choices for {group}: {', '.join(found) or 'none'}.")
+    for path in sorted(chosen.parent.glob("*.yaml")):
+        read_yaml(path)
+
+
+def _compose(where: str, config_dir: Path | None, arguments: list[str]) -> dict[Any, Any]:
+    """Hydra's part: group files and overrides as one plain mapping, interpolations resolved."""
+    ConfigStore.instance().store(name="rna_predict_root", node={})
     folder = str((config_dir or Path(__file__).parent).resolve())
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(version_base="1.3", config_dir=folder):
-            composed = compose("rna_predict_root", [group, *(f"++{stage}.{override}" for override in overrides)])
+            composed = compose("rna_predict_root", arguments)
         plain = OmegaConf.to_container(composed, resolve=True)
     except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(f"{stage}: {_first_line(error)}") from error
-    section = plain.get(stage) if isinstance(plain, dict) else None
-    if not isinstance(section, dict):
-        raise ConfigError(f"{stage}: the settings must be a mapping of keys to values, found {section!r}")
-    return section
+        raise ConfigError(f"{where}: {_first_line(error)}") from error
+    return plain if isinstance(plain, dict) else {}
 
 
 def checked_config(cls: type[Any], values: Mapping[Any, Any], where: str) -> Any:

@@ -23,3 +23,7 @@ class WeightsError(RnaPredictError):
 
 class PredictionError(RnaPredictError):
     """A stage could not produce a result that passes its own checks."""
+
+
+class TrainingError(RnaPredictError):
+    """A training run cannot go on: its numbers are none, or its state is not to be had."""

@@ -115,19 +115,37 @@ def split_settings(settings: Sequence[str], stages: Sequence[str]) -> tuple[dict
     return choices, overrides
 
 
+@app.command("experiment")
+def experiment(
+    name: Annotated[str, typer.Argument(help="A file of the group experiment, without .yaml.")],
+    out: Annotated[Path, typer.Option(help="YAML file to write.")],
+    settings: Annotated[
+        list[str] | None, typer.Argument(help="trainer.steps=100 changes one value; adapters=full picks a file.")
+    ] = None,
+    config_dir: Annotated[Path, typer.Option(help="Folder with the groups.")] = Path("config"),
+) -> None:
+    """Write a training's complete settings as plain YAML; a file whose content stays the same is not touched."""
+    from rna_predict.config import resolve_experiment, write_stage_config
+
+    changed = write_stage_config(resolve_experiment(name, config_dir, settings or []), out)
+    LOG.info("%s: %s", out, "written" if changed else "unchanged")
+
+
 @app.command("defaults")
 def defaults(
     out: Annotated[Path, typer.Option(help="Folder with the groups.")] = Path("config"),
-    groups: Annotated[list[str] | None, typer.Argument(help="Stages or `profile`; without any, all of them.")] = None,
+    groups: Annotated[list[str] | None, typer.Argument(help="Groups by name; without any, all of them.")] = None,
 ) -> None:
-    """Write the group files from the code: each stage's default.yaml, and the profiles of the networks."""
-    from rna_predict.config import STAGE_CONFIGS, stage_config_class
+    """Write the group files from the code: default.yaml of stages and of training, the profiles of the networks."""
+    from rna_predict.config import STAGE_CONFIGS, TRAIN_GROUPS, stage_config_class, train_group_class
     from rna_predict.contracts import atomic_path
 
     texts: dict[Path, str] = {}
-    for group in groups or [*STAGE_CONFIGS, "profile"]:
+    for group in groups or [*STAGE_CONFIGS, *TRAIN_GROUPS, "profile"]:
         if group == "profile":
             texts |= {out / group / f"{name}.yaml": text for name, text in profile_yamls().items()}
+        elif group in TRAIN_GROUPS:
+            texts[out / group / "default.yaml"] = default_yaml(f"{group} of a training", train_group_class(group))
         else:
             texts[out / group / "default.yaml"] = default_yaml(group, stage_config_class(group))
     for path, text in texts.items():
@@ -154,7 +172,8 @@ def _commented_yaml(what: str, settings: Any) -> str:
 
     parts = [f"# {what}, made by `rna-predict config defaults`; a test compares them with the code.\n"]
     documents = field_documents(type(settings))
-    for name, value in dataclasses.asdict(settings).items():
+    for name, found in dataclasses.asdict(settings).items():
+        value = list(found) if isinstance(found, tuple) else found
         comment = "".join(f"# {line}\n" for line in documents[name].splitlines())
         parts.append(comment + yaml.safe_dump({name: value}, sort_keys=False, default_flow_style=False))
     return "\n".join(parts)

@@ -17,6 +17,7 @@ from rna_predict.cli import (
     predict,
     priors,
     stages,
+    train,
     weights,
 )
 from rna_predict.cli.batch import one_line
@@ -33,6 +34,7 @@ app = typer.Typer(
 )
 
 app.command("predict")(predict.predict)
+app.command("train")(train.train)
 app.command("plan")(plan.plan)
 app.command("evaluate")(evaluate.evaluate)
 app.command("geometry")(geometry.geometry)
