@@ -136,12 +136,12 @@ def test_killed_while_two_processes_work_the_next_run_goes_on(run, dataset, quic
     command = [sys.executable, "-m", "rna_predict", "dataset", "stages", str(dataset), "--pairs", "native"]
     command += ["--max-length", "9", "--processes", "2"]
     store = StageResultsStore(dataset.with_name("set.stages"))
-    begun = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    begun = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wait_until(lambda: list(store.folder.rglob("b_torsions.safetensors")), 120)
     workers = children(begun.pid)
     assert len(workers) >= 2
     begun.send_signal(signal.SIGKILL)
-    begun.communicate()
+    begun.wait()
     wait_until(lambda: not any(os.path.exists(f"/proc/{worker}") for worker in workers), 30)  # noqa: PTH110
     made = {path.parent.name for path in store.folder.rglob("c_coordinates.safetensors")}
     result = run("dataset", "stages", dataset, "--pairs", "native", "--max-length", "9")
