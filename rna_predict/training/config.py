@@ -96,6 +96,8 @@ class LossSettings:
     """On the cross-entropy of which residues pair."""
     confidence: float = 1e-4
     """On pLDDT, PAE, PDE and resolved."""
+    trunk_share: float = 1.0
+    """Share of the denoiser's gradient that goes on into the trunk; 1 is AF3's, less lets the trunk's own heads lead."""
     copies: int = 4
     """Noised copies of each RNA that the denoiser learns from in one step."""
     rollout_steps: int = 10
@@ -108,6 +110,7 @@ class LossSettings:
         names = ("diffusion", "bond", "distogram", "torsions", "pairs", "confidence")
         _not_negative(self, "losses", *names)
         _at_least_one(self, "losses", "copies", "rollout_steps", "rollout_every")
+        _shares(self, "losses", "trunk_share")
         if not any(getattr(self, name) for name in names if name != "bond"):
             raise ConfigError("losses: every weight is 0. There is nothing to train on.")
 

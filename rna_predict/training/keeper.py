@@ -3,7 +3,6 @@
 import logging
 import math
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from rna_predict.training.partial import save_trainable
 from rna_predict.training.pipeline import loss_terms
 from rna_predict.training.run_log import RunLog
 from rna_predict.training.state import StateFolder
+from rna_predict.training.stop import Stop
 from rna_predict.training.validation import MEASURES, Measures, averages, measure
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class Keeper(Callback):
         self.curve, self.validation = Curve(folder / "train.csv"), Curve(folder / "validation.csv")
         self.steps = 0
         self.best: tuple[int, float] | None = None
-        self.stop_asked: Callable[[], bool] = lambda: False
+        self.stop = Stop()
         self.stopped = False
         self._begun, self._first = time.monotonic(), 0
 
@@ -66,6 +66,7 @@ class Keeper(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Cut the curves to the step that is gone on from."""
+        self.stop.listen()
         module = _ours(pl_module)
         self.steps = module.place.number // self.config.optimiser.accumulate
         self._begun, self._first = time.monotonic(), self.steps
@@ -82,7 +83,7 @@ class Keeper(Callback):
         every = self.config.validation.every
         if every and (self.steps % every == 0 or last):
             self._validate(trainer, module)
-        stop = _any_process(self.stop_asked(), module.device)
+        stop = _any_process(self.stop.asked, module.device)
         if self.steps % settings.save_every == 0 or last or stop:
             self._save(trainer, module, LAST)
             trainer.save_checkpoint(self.state.path(self.steps))

@@ -95,6 +95,9 @@ class Pipeline(nn.Module):
     def run_trunk(self, features: Features, stages: StageInputs, cycles: int) -> TrunkOutputs:
         """Stage B: the trunk reads stage A's pairs (and templates), not what comes after it."""
         found = self.trunk(features, cycles, stages.only(self.trunk.trunk_inputs.kinds))
+        found = Representations(
+            inputs_BLI=found.inputs_BLI.float(), single_BLS=found.single_BLS.float(), pair_BLLZ=found.pair_BLLZ.float()
+        )
         return TrunkOutputs(
             representations=found,
             distogram_BLL64=self.trunk.distogram(found.pair_BLLZ),
@@ -117,9 +120,16 @@ class Pipeline(nn.Module):
             InputError: an RNA of the batch has nothing that a loss could look at.
         """
         found = self.run_trunk(example.features, example.stages, draws.cycles)
+        with torch.autocast(found.distogram_BLL64.device.type, enabled=False):  # the trunk alone runs in bfloat16
+            return self._losses(example, settings, draws, found)
+
+    def _losses(self, example: Example, settings: LossSettings, draws: Draws, found: TrunkOutputs) -> dict[str, Tensor]:
         losses = self.trunk_losses(example, settings, found)
         if settings.diffusion or (settings.confidence and draws.judged):
-            read = self.condition(found, example.stages)
+            share = settings.trunk_share
+            read = self.condition(
+                replace(found, representations=_held_back(found.representations, share)), example.stages
+            )
             if settings.diffusion:
                 losses |= self.diffusion_losses(example, settings, read, draws)
             if settings.confidence and draws.judged:
@@ -245,6 +255,7 @@ def build_pipeline(config: TrainConfig) -> Pipeline:
     pipeline = Pipeline(trunk, diffusion, config.network.torsions == "head")
     if not any(parameter.requires_grad for parameter in pipeline.parameters()):
         raise WeightsError("adapters: no group and no module is named: nothing would be trained.")
+    pipeline.train()  # networks are opened to evaluate, and Lightning leaves each module in the mode that it has
     if not config.network.dropout:
         for block in pipeline.modules():
             if isinstance(block, PairformerBlock):
@@ -277,6 +288,14 @@ def filled(atoms: NativeAtoms, features: Features) -> Float[Tensor, "b a 3"]:
     count_BL3 = torch.zeros_like(total_BL3).scatter_add(1, index_BA3, seen_BA1.expand_as(centred_BA3))
     middle_BA3 = (total_BL3 / count_BL3.clamp(min=1)).gather(1, index_BA3)
     return torch.where(atoms.mask_BA[..., None], centred_BA3, middle_BA3)
+
+
+def _held_back(found: Representations, share: float) -> Representations:
+    """The same values, of whose gradient only a share goes on."""
+    if share == 1:
+        return found
+    parts = {each.name: getattr(found, each.name) for each in fields(Representations)}
+    return Representations(**{name: x.detach() + share * (x - x.detach()) for name, x in parts.items()})
 
 
 def _told(head: TorsionPrediction, known: TorsionInputs) -> TorsionInputs:

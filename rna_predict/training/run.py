@@ -7,7 +7,7 @@ import logging
 import signal
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,7 @@ from rna_predict.training.keeper import BEST, Keeper
 from rna_predict.training.module import TrainingModule
 from rna_predict.training.run_log import RunLog
 from rna_predict.training.state import StateFolder, WholeCheckpoints, set_aside
+from rna_predict.training.stop import SIGNALS, Stop
 from rna_predict.training.validation import validation_examples
 
 log = logging.getLogger(__name__)
@@ -36,9 +37,6 @@ log = logging.getLogger(__name__)
 PARTIAL = "partial.safetensors"
 SUMMARY = "run.json"
 LOCK = ".running"
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
-"""What asks a run to write its state and stop; a second one of them stops it at once."""
-
 WITHOUT_EFFECT = ("save_every", "keep_every", "log_every", "tracking")
 """Settings of the trainer that change no number of a run: it resumes although they differ."""
 
@@ -108,7 +106,7 @@ def _run(config: TrainConfig, folder: Path, parts: _Parts) -> Outcome:
         log.info("%s: going on from %s", folder, resume.name)
     status = "failed"
     try:
-        with _stoppable() as keeper.stop_asked, _quiet_lightning():
+        with _listening() as keeper.stop, _quiet_lightning():
             trainer = build_trainer(config, keeper, folder)
             data = TrainingData(parts.chains, config)
             trainer.fit(module, datamodule=data, ckpt_path=None if resume is None else str(resume))
@@ -209,22 +207,11 @@ def _quiet_lightning() -> Iterator[None]:
 
 
 @contextmanager
-def _stoppable() -> Iterator[Callable[[], bool]]:
-    """A function that says whether one of `SIGNALS` came; the second one acts as it would have without us."""
-    asked: list[int] = []
+def _listening() -> Iterator[Stop]:
+    """Whether a signal asked for the end; the handlers that were there come back afterwards."""
     before = {number: signal.getsignal(number) for number in SIGNALS}
-
-    def ask(number: int, frame: Any) -> None:
-        del frame
-        asked.append(number)
-        log.warning("%s: writing the state after this step, then stopping", signal.Signals(number).name)
-        for each in SIGNALS:
-            signal.signal(each, signal.SIG_DFL)
-
-    for number in SIGNALS:
-        signal.signal(number, ask)
     try:
-        yield lambda: bool(asked)
+        yield Stop()
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -276,6 +276,11 @@ def test_nothing_to_train_is_named(resolved):
         build_pipeline(resolved("adapters.groups=[]", "adapters.full_modules=[]"))
 
 
+def test_every_part_trains_from_the_first_step_on(resolved):
+    """Lightning leaves modules in the mode that they have: dropout would begin with the first validation."""
+    assert all(each.training for each in TrainingModule(resolved()).modules())
+
+
 @pytest.mark.slow
 def test_two_processes_train_as_one(resolved, root, settings, tmp_path):
     """DDP on the CPU: both end with one file, and a killed run resumes."""
