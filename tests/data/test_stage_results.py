@@ -167,7 +167,7 @@ def test_the_key_is_of_the_pairs_and_of_all_settings(tmp_path, store, quick_stag
     assert StageResultsStore(tmp_path, same).keys == store.keys
     others = [
         StageSettings(),
-        replace(quick_stages, stage_a=StageAConfig(mea_gamma=2)),
+        replace(quick_stages, stage_a=StageAConfig(mea_gamma=2.0)),
         replace(quick_stages, stage_b=StageBConfig(prior_table=str(tmp_path / "other.safetensors"))),
         replace(quick_stages, stage_c=replace(quick_stages.stage_c, seed=1)),
     ]
@@ -176,7 +176,7 @@ def test_the_key_is_of_the_pairs_and_of_all_settings(tmp_path, store, quick_stag
 
 
 def test_other_settings_have_files_of_their_own_and_the_key_is_spelled_out(filled, hairpin, quick_stages, calls):
-    other = StageResultsStore(filled.folder, replace(quick_stages, stage_a=StageAConfig(mea_gamma=2)))
+    other = StageResultsStore(filled.folder, replace(quick_stages, stage_a=StageAConfig(mea_gamma=2.0)))
     assert other.get(hairpin, "native", coordinates=False).made == ALL[:2]
     assert filled.get(hairpin, "native").made == ()
     stated = json.loads((other.folder / f"{other.keys['native']}.json").read_text())
