@@ -9,12 +9,15 @@ configfile: "config/config.yaml"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/settings.smk"
 include: "workflow/rules/inputs.smk"
 include: "workflow/rules/stage_a.smk"
 include: "workflow/rules/stage_b.smk"
 include: "workflow/rules/stage_c.smk"
 include: "workflow/rules/stage_d.smk"
 include: "workflow/rules/dataset.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/tracking.smk"
 include: "workflow/rules/evaluate.smk"
 
 
@@ -22,3 +25,4 @@ rule all:
     default_target: True
     input:
         expand(rules.export_prediction.output, id=SAMPLES),
+        tracked_of_config,

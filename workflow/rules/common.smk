@@ -54,49 +54,6 @@ def read_samples(path, schema):
     return samples
 
 
-def config_key(stage):
-    """sha256 of what decides a stage's resolved config: its group file by content, the overrides, the version."""
-    folder = Path(config["config_dir"]) / stage
-    chosen = folder / f"{config[stage]['choice']}.yaml"
-    if not chosen.is_file():
-        found = ", ".join(sorted(file.stem for file in folder.glob("*.yaml"))) or "none"
-        raise WorkflowError(f"{stage}: choice: {chosen} does not exist. Choices: {found}.")
-    content = yaml.safe_load(chosen.read_text()) or {}
-    composed = sorted(folder.glob("*.yaml")) if "defaults" in content else []
-    composed_text = [file.read_text() for file in composed]
-    parts = [content, composed_text, config[stage]["overrides"], network_arguments(stage), PACKAGE_VERSION]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def key_of_config(wildcards):
-    """The config key of the stage that is resolved."""
-    return config_key(wildcards.stage)
-
-
-def settings_of_stage(wildcards):
-    """Arguments of `rna-predict config resolve`: stage=choice, and stage.key=value for each override."""
-    chosen = config[wildcards.stage]
-    overrides = [f"{wildcards.stage}.{override}" for override in chosen["overrides"]]
-    return [f"{wildcards.stage}={chosen['choice']}", *overrides]
-
-
-def network_arguments(stage):
-    """`--weights=FILE` or `--untrained=PROFILE` of the config for the stages that run networks, else nothing."""
-    if stage not in NETWORK_STAGES:
-        return []
-    return [f"--{key}={config[key]}" for key in ("weights", "untrained") if key in config]
-
-
-def network_of_stage(wildcards):
-    """The arguments of `rna-predict config resolve` that hand a stage over to the networks."""
-    return network_arguments(wildcards.stage)
-
-
-def weights_of_config(wildcards):
-    """The weights file that the config names, or no file: an input, so that other weights rerun stages B and D."""
-    return config.get("weights", [])
-
-
 def row_of(wildcards):
     """The line of the sample sheet."""
     if wildcards.id not in SAMPLES:
@@ -132,6 +89,11 @@ def folder_of_output(wildcards, output):
 def folder_of_models(wildcards, input):
     """For `export_prediction` the stages' root, for `evaluation` the folder with the predictions."""
     return str(Path(input.models[0]).parent) if "natives" in input.keys() else str(Path(input.models).parents[1])
+
+
+def root_of_models(wildcards, input):
+    """The stages' root, for a rule that takes all of them."""
+    return str(Path(input.models[0]).parents[1])
 
 
 def given_argument(wildcards, input):
@@ -208,9 +170,14 @@ def memory_of_dataset(wildcards, threads, attempt):
     return (2000 + 1000 * threads) * attempt
 
 
-def gpu_of(stage):
-    """GPUs that one job of the stage asks for."""
-    return config[stage].get("gpu", 0)
+def gpu_of(section):
+    """GPUs that one job asks for, of a stage or of `training`."""
+    return config.get(section, {}).get("gpu", 0)
+
+
+def memory_of_training(wildcards, attempt):
+    """MB: generous, as crop, adapters and profile are the experiment's."""
+    return 16000 * attempt
 
 
 # Memory in MB as base + per_pair * length², about twice what the baseline took at 76 nt (80 to 320) and at 400 nt
@@ -310,6 +277,7 @@ os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.ge
 
 wildcard_constraints:
     stage="stage_[a-d]",
+    run=r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}",
     id=r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}",
 
 
@@ -318,8 +286,10 @@ localrules:
     all,
     download_structures,
     resolve_config,
+    resolve_training,
     prepare_input,
     export_prediction,
+    track_predictions,
 
 
 onstart:

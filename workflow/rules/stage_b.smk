@@ -5,6 +5,7 @@ rule stage_b_torsion:
         adjacency=rules.stage_a_adjacency.output.adjacency,
         msa=msa_of,
         weights=weights_of_config,
+        partial=partial_of("stage_b"),
         config=rules.resolve_config.output.settings.replace("{stage}", "stage_b"),
     output:
         torsions=f"{RESULTS}/stages/{{id}}/b_torsions.safetensors",

@@ -7,6 +7,7 @@ rule stage_d_diffusion:
         embeddings=rules.stage_b_torsion.output.embeddings,
         coordinates=rules.stage_c_reconstruction.output.coordinates,
         weights=weights_of_config,
+        partial=partial_of("stage_d"),
         config=rules.resolve_config.output.settings.replace("{stage}", "stage_d"),
     output:
         models=f"{RESULTS}/stages/{{id}}/d_models.cif",
