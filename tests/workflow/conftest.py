@@ -28,13 +28,17 @@ OWED = {
 command, *rest = sys.argv[1:]
 print("attempt of", command)
 parser = argparse.ArgumentParser()
-OPTIONS = "root config config-dir threads out given ambiguous stage weights untrained msa"
+OPTIONS = "root config config-dir threads out given ambiguous stage stages weights untrained partial msa name"
 for name in OPTIONS.split():
     parser.add_argument(f"--{name}")
 parser.add_argument("words", nargs="*")
 options = parser.parse_intermixed_args(rest)
-if command == "config":
+if command == "config" and options.words[0] == "resolve":
     files = [pathlib.Path(options.out, f"{options.stage}.yaml")]
+elif command in ("config", "db"):
+    files = [pathlib.Path(options.out)]
+elif command == "train":
+    files = [pathlib.Path(options.out, "partial.safetensors")]
 elif command == "export":
     files = [pathlib.Path(options.out, f"{options.words[0]}.{suffix}") for suffix in ("pdb", "cif")]
 else:
@@ -82,6 +86,10 @@ class Workflow:
     def planned(self, *arguments: str) -> dict[str, int]:
         """Rules and numbers of jobs that a dry run lists."""
         return job_counts(self.run("-n", *arguments))
+
+    def done(self, *arguments: str) -> dict[str, int]:
+        """Rules and numbers of jobs that a run listed before it went through."""
+        return job_counts(self.run(*arguments))
 
     def stand_in(self) -> None:
         """Let a stand-in take the place of the package: the workflow's own behaviour is under test."""
