@@ -37,7 +37,7 @@ rule build_dataset:
     benchmark:
         f"{RESULTS}/benchmarks/build_dataset.tsv"
     conda:
-        "../../envs/rna-predict.yaml"
+        "../../envs/train.yaml"
     threads: 8
     resources:
         mem_mb=memory_of_dataset,

@@ -1,3 +1,4 @@
+# The predictions in the database that trainings are recorded in too.
 rule track_predictions:
     """Add all predictions to the database that `tracking` names, so that one job alone writes there. Part of `all`
     where that is set; asked for by name: snakemake --cores 2 track_predictions."""
@@ -12,7 +13,7 @@ rule track_predictions:
     benchmark:
         f"{RESULTS}/benchmarks/track_predictions.tsv"
     conda:
-        "../../envs/rna-predict.yaml"
+        "../../envs/train.yaml"
     threads: 1
     resources:
         mem_mb=2000,

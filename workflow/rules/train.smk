@@ -37,7 +37,7 @@ rule train:
     benchmark:
         f"{RESULTS}/benchmarks/train/{{run}}.tsv"
     conda:
-        "../../envs/rna-predict.yaml"
+        "../../envs/train.yaml"
     threads: 4
     resources:
         mem_mb=memory_of_training,
