@@ -1,4 +1,4 @@
-"""YAML of plain values: the only kind of configuration file that this package reads."""
+"""YAML of plain values, the only kind of configuration file that this package reads; and quoting for overrides."""
 
 import re
 from pathlib import Path
@@ -64,3 +64,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: expected keys and values, found {type(content).__name__}.")
     return content
+
+
+def hydra_quoted(value: str) -> str:
+    """A value as one word of Hydra's override grammar, where a backslash is one, unless a quote follows."""
+    return "'" + re.sub(r"(\\+)(?='|\Z)", r"\1\1", value).replace("'", "\\'") + "'"

@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,12 +11,16 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-COMMANDS = [
-    line
-    for block in re.findall(r"```bash\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    for line in block.splitlines()
-    if line.strip()
-]
+GUIDE = ROOT / "docs" / "guides" / "partial_checkpoints.md"
+
+
+def commands_of(page: Path) -> list[str]:
+    """Lines of the page's bash blocks."""
+    blocks = re.findall(r"```bash\n(.*?)```", page.read_text(), re.DOTALL)
+    return [line for block in blocks for line in block.splitlines() if line.strip()]
+
+
+COMMANDS = commands_of(ROOT / "README.md")
 QUICK = [
     "--set",
     "stage_c.starts=2",
@@ -29,9 +34,15 @@ QUICK = [
 NETWORK_QUICK = ["--set", "stage_d.start=stage_c", "--set", "stage_d.diffusion_steps=20"]
 """Starting values make no molecule out of noise."""
 HAIRPIN = "GGGCUUCGGCCC"
+TRAIN_QUICK = (
+    *("trainer.steps=2", "trainer.keep=last", "validation.every=0", "optimiser.warmup=1", "data.coordinates=false"),
+    *("data.crop=24", "data.budget=24", "losses.copies=2", "losses.rollout_steps=2"),
+)
+STRUCTURES = ("17ra_A", "1am0_A", "1l2x_A", "2kgp_A")
+"""Chains that stand for a user's folder."""
 
 BENCHMARKS = [command for command in COMMANDS if " bench " in command]
-SNAKEMAKE = [command for command in COMMANDS if "/snakemake " in command]
+SNAKEMAKE = [command for command in [*COMMANDS, *commands_of(GUIDE)] if "/snakemake " in command]
 MAKE = [command for command in COMMANDS if command.startswith("make ")]
 TOOL = [command for command in COMMANDS if "/rna-predict " in command and " bench " not in command]
 
@@ -44,7 +55,7 @@ def run(words: list[str], folder: Path) -> str:
 
 
 def test_each_command_is_one_of_the_kinds_that_are_run_here():
-    assert sorted(COMMANDS) == sorted([*BENCHMARKS, *SNAKEMAKE, *MAKE, *TOOL])
+    assert set(COMMANDS) <= {*BENCHMARKS, *SNAKEMAKE, *MAKE, *TOOL}
     assert MAKE
     assert SNAKEMAKE
     assert TOOL
@@ -57,14 +68,21 @@ def test_make_commands_are_targets(command):
 
 @pytest.mark.parametrize("command", SNAKEMAKE)
 def test_snakemake_commands_plan_jobs(command, tmp_path):
+    """Those that train need structures and weights, which a user brings."""
     words = shlex.split(command)
     place = words.index("--") if "--" in words else len(words)
+    if "weights=base.safetensors" in words:
+        (tmp_path / "structures").mkdir()
+        (tmp_path / "base.safetensors").write_bytes(b"")
+        words[words.index("weights=base.safetensors")] = f"weights={tmp_path / 'base.safetensors'}"
+        words[place:] = [*words[place:], f"results={tmp_path / 'results'}", f"dataset={{structures: {tmp_path}}}"]
     text = run([sys.executable, "-m", "snakemake", "-n", *words[1:place], *words[place:]], ROOT)
-    assert re.search(r"stage_b_torsion|Nothing to be done", text)
+    assert re.search(r"stage_b_torsion|build_dataset|Nothing to be done", text)
 
 
-def test_the_tool_commands_run_in_the_order_of_the_readme(tmp_path):
+def test_the_tool_commands_run_in_the_order_of_the_readme(tmp_path, chains_dir):
     """On a hairpin; its first prediction stands for results/, starting values of nano for a download."""
+    stand_in_structures(tmp_path, chains_dir)
     (tmp_path / "my.fasta").write_text(f">hairpin\n{HAIRPIN}\n")
     (tmp_path / "my.dbn").write_text(f">hairpin\n{HAIRPIN}\n((((....))))\n")
     stand_in_download(tmp_path / "downloaded.pt")
@@ -75,18 +93,58 @@ def test_the_tool_commands_run_in_the_order_of_the_readme(tmp_path):
         "inspect": '"missing": 0',
         "convert": "base.safetensors",
         "--untrained": "UNTRAINED",
+        "train": "run/partial.safetensors: 2 steps",
+        "--partial": "partial checkpoint partial.safetensors (step 2)",
     }
     for command in TOOL:
-        words = [sys.executable, "-m", "rna_predict", *shlex.split(command)[1:]]
-        if words[3] == "predict":
-            words += QUICK + (NETWORK_QUICK if {"--weights", "--untrained"} & set(words) else [])
+        words = quick(command)
         if words[3] == "geometry":
             stand_in_results(tmp_path)
             words[4:5] = [str(path) for path in tmp_path.glob(words[4])]
         text = run(words, tmp_path)
         assert not [expected for word, expected in said.items() if word in words and expected not in text], text
     kinds = [shlex.split(command)[1] for command in TOOL]
-    assert sorted(kinds) == sorted(["predict"] * 4 + ["geometry", "evaluate", "plan", "weights", "weights"])
+    others = ["geometry", "evaluate", "plan", "weights", "weights", "dataset", "train"]
+    assert sorted(kinds) == sorted(["predict"] * 5 + others)
+
+
+def test_the_guide_s_commands_run_in_its_order(tmp_path, chains_dir):
+    """The worked fine-tune, on starting values of nano that count as trained, for a few steps."""
+    stand_in_structures(tmp_path, chains_dir)
+    (tmp_path / "my.fasta").write_text(f">hairpin\n{HAIRPIN}\n")
+    stand_in_download(tmp_path / "downloaded.pt")
+    run(quick("rna-predict weights convert downloaded.pt --out base.safetensors"), tmp_path)
+    said = {
+        "inspect": '"step": 2',
+        "merge": "tuned.safetensors",
+        "runs": '"finished"',
+        "checkpoints": '"last"',
+    }
+    for command in (line for line in commands_of(GUIDE) if "/rna-predict " in line):
+        words = quick(command)
+        if words[3] == "train":
+            words += ["--set", "trainer.tracking=tracking"]
+        if words[3:5] == ["dataset", "stages"]:
+            words += ["--max-length", "22", "--pairs", "native"]
+        text = run(words, tmp_path)
+        assert not [expected for word, expected in said.items() if word in words and expected not in text], text
+
+
+def quick(command: str) -> list[str]:
+    """The command with settings with which it takes seconds."""
+    words = [sys.executable, "-m", "rna_predict", *shlex.split(command)[1:]]
+    if words[3] == "predict":
+        words += QUICK + (NETWORK_QUICK if {"--weights", "--untrained"} & set(words) else [])
+    if words[3] == "train":
+        words += ["--config-dir", str(ROOT / "config"), *(word for one in TRAIN_QUICK for word in ("--set", one))]
+    return words
+
+
+def stand_in_structures(folder: Path, chains_dir: Path) -> None:
+    """A user's folder of structures."""
+    (folder / "structures").mkdir()
+    for name in STRUCTURES:
+        shutil.copy(chains_dir / f"{name}.pdb.gz", folder / "structures")
 
 
 def stand_in_download(path: Path) -> None:

@@ -4,7 +4,6 @@ import ast
 import dataclasses
 import inspect
 import itertools
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +12,7 @@ import typer
 
 from rna_predict.cli.console import LOG
 from rna_predict.errors import ConfigError
+from rna_predict.plain_yaml import hydra_quoted
 
 Weights = Annotated[
     Path | None,
@@ -83,14 +83,9 @@ def network_settings(weights: Path | None, untrained: str | None, partial: Path 
             )
         return []
     values = {"weights": weights, "untrained_profile": untrained, "partial": partial}
-    named = [f"{key}={_quoted(str(value))}" for key, value in values.items() if value is not None]
+    named = [f"{key}={hydra_quoted(str(value))}" for key, value in values.items() if value is not None]
     backends = {"stage_b": "trunk", "stage_d": "diffusion"}
     return [f"{stage}.{setting}" for stage, name in backends.items() for setting in (f"backend={name}", *named)]
-
-
-def _quoted(value: str) -> str:
-    """A value in Hydra's grammar, where a backslash is one, unless a quote follows."""
-    return "'" + re.sub(r"(\\+)(?='|\Z)", r"\1\1", value).replace("'", "\\'") + "'"
 
 
 def split_settings(settings: Sequence[str], stages: Sequence[str]) -> tuple[dict[str, str], dict[str, list[str]]]:

@@ -97,7 +97,7 @@ class LossSettings:
     confidence: float = 1e-4
     """On pLDDT, PAE, PDE and resolved."""
     trunk_share: float = 1.0
-    """Share of the denoiser's gradient that goes on into the trunk; 1 is AF3's, less lets the trunk's own heads lead."""
+    """Share of the denoiser's gradient that goes on into the trunk; 1 as in AF3, less lets the trunk's heads lead."""
     copies: int = 4
     """Noised copies of each RNA that the denoiser learns from in one step."""
     rollout_steps: int = 10

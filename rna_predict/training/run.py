@@ -4,6 +4,7 @@ import dataclasses
 import fcntl
 import json
 import logging
+import os
 import signal
 import time
 import warnings
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch import Trainer
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities import rank_zero_only
@@ -179,7 +181,7 @@ def build_trainer(config: TrainConfig, keeper: Keeper, folder: Path) -> Trainer:
         precision=settings.precision,  # pyright: ignore[reportArgumentType]
         max_epochs=1,
         callbacks=[keeper],
-        plugins=[WholeCheckpoints()],
+        plugins=[WholeCheckpoints(), *_environment()],
         default_root_dir=folder,
         logger=False,
         enable_checkpointing=False,
@@ -188,6 +190,11 @@ def build_trainer(config: TrainConfig, keeper: Keeper, folder: Path) -> Trainer:
         use_distributed_sampler=False,
         num_sanity_val_steps=0,
     )
+
+
+def _environment() -> list[Any]:
+    """Inside a Slurm job of one task Lightning starts the other processes itself, instead of waiting for more tasks."""
+    return [LightningEnvironment()] if os.environ.get("SLURM_NTASKS", "1") == "1" else []
 
 
 @contextmanager

@@ -25,13 +25,25 @@ def test_every_declared_dependency_is_pinned_inside_its_range(root, pins):
         assert requirement.specifier.contains(pins[canonicalize_name(requirement.name)]), text
 
 
-def test_the_conda_environment_repeats_the_pins(root, pins):
-    conda = yaml.safe_load((root / "envs" / "rna-predict.yaml").read_text())["dependencies"]
+@pytest.mark.parametrize(("environment", "extras"), [("rna-predict", []), ("train", ["train"])])
+def test_the_conda_environments_repeat_the_pins(root, pins, environment, extras):
+    conda = yaml.safe_load((root / "envs" / f"{environment}.yaml").read_text())["dependencies"]
     listed = {canonicalize_name(n): v for n, _, v in (line.partition("==") for line in conda[-1]["pip"])}
     assert {name: pins[name] for name in listed} == listed
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
-    needed = {canonicalize_name(Requirement(text).name) for text in project["dependencies"]}
+    declared = project["dependencies"] + [one for extra in extras for one in project["optional-dependencies"][extra]]
+    needed = {canonicalize_name(Requirement(text).name) for text in declared}
     assert set(listed) == {name for name in needed if not name.startswith("snakemake")}
+
+
+def test_every_rule_has_an_environment_with_what_it_imports(root):
+    """Datasets, training and tracking need the extra `train`; the stages do without."""
+    needs = {}
+    for path in sorted((root / "workflow" / "rules").glob("*.smk")):
+        for rule in re.split(r"^rule ", path.read_text(), flags=re.MULTILINE)[1:]:
+            command = re.search(r"python -m rna_predict (\S+)", rule)
+            needs[command[1]] = re.search(r"envs/(\S+)\.yaml", rule)[1]
+    assert {name for name, found in needs.items() if found == "train"} == {"dataset", "train", "db"}, needs
 
 
 def test_the_version_is_the_same_everywhere(root):

@@ -1,6 +1,6 @@
 # What the config and the Hydra groups say, as arguments for the command line, and as keys that change only where that
 # does: a touched file or an edited comment reruns nothing.
-import re
+from rna_predict.plain_yaml import hydra_quoted
 
 TRAINED = f"{RESULTS}/checkpoints/{{run}}/partial.safetensors"
 TRACKED = f"{RESULTS}/tracking.json"
@@ -110,12 +110,6 @@ def dataset_of_training(wildcards):
     return folder if "dataset" in config else [f"{folder}/dataset.json", f"{folder}/splits.tsv"]
 
 
-def quoted(value):
-    """A value in Hydra's grammar, where a backslash is one, unless a quote follows."""
-    escaped = re.sub(r"(\\*)(?='|\Z)", r"\1\1", value).replace("'", "\\'")
-    return f"'{escaped}'"
-
-
 def settings_of_training(wildcards):
     """Arguments of `rna-predict config experiment`: what the config names, then the overrides."""
     folder = folder_of_training()
@@ -125,7 +119,7 @@ def settings_of_training(wildcards):
         given |= {"network.untrained_profile": config.get("untrained", "")}
     if "tracking" in config:
         given |= {"trainer.tracking": config["tracking"]}
-    return [*(f"{key}={quoted(value)}" for key, value in given.items()), *config["training"]["overrides"]]
+    return [*(f"{key}={hydra_quoted(value)}" for key, value in given.items()), *config["training"]["overrides"]]
 
 
 def key_of_training(wildcards):
