@@ -9,7 +9,14 @@ import pytest
 
 from rna_predict import config as configuration
 from rna_predict.cli.configuration import default_yaml, profile_yamls, split_settings
-from rna_predict.config import read_stage_config, read_yaml, resolve_stage_config, write_stage_config
+from rna_predict.config import (
+    read_stage_config,
+    read_train_config,
+    read_yaml,
+    resolve_experiment,
+    resolve_stage_config,
+    write_stage_config,
+)
 from rna_predict.errors import ConfigError
 
 
@@ -54,6 +61,61 @@ def test_the_shipped_file_is_the_code_s_defaults_with_their_sentences(root, name
     assert asdict(resolve_stage_config(name)) == asdict(cls())
     shipped = (root / "config" / name / "default.yaml").read_text()
     assert shipped == default_yaml(name, cls), "run: rna-predict config defaults"
+
+
+@pytest.mark.parametrize("group", list(configuration.TRAIN_GROUPS))
+def test_the_shipped_groups_of_a_training_are_the_code_s_defaults(root, group):
+    cls = configuration.train_group_class(group)
+    shipped = (root / "config" / group / "default.yaml").read_text()
+    assert shipped == default_yaml(f"{group} of a training", cls), "run: rna-predict config defaults"
+    composed = asdict(resolve_experiment("default", root / "config", ["network.untrained_profile=nano"]))[group]
+    expected = asdict(cls()) | ({"untrained_profile": "nano"} if group == "network" else {})
+    assert composed == expected
+
+
+def test_every_shipped_experiment_resolves_and_reads_back_as_it_was(root, tmp_path):
+    names = sorted(path.stem for path in (root / "config" / "experiment").glob("*.yaml"))
+    assert {"default", "fine_tune", "small", "one_rna"} <= set(names)
+    for name in names:
+        found = resolve_experiment(name, root / "config", ["network.untrained_profile=nano"])
+        path = tmp_path / f"{name}.yaml"
+        assert write_stage_config(found, path)
+        assert read_train_config(path) == found
+        assert not write_stage_config(found, path), "what stays the same is not touched"
+
+
+def test_an_experiment_s_own_values_win_over_the_groups_and_the_command_line_over_both(root):
+    folder = root / "config"
+    assert resolve_experiment("one_rna", folder).optimiser.warmup == 50
+    assert resolve_experiment("one_rna", folder, ["optimiser.warmup=7"]).optimiser.warmup == 7
+    assert resolve_experiment("small", folder).adapters.groups == ()
+    assert resolve_experiment("small", folder, ["adapters=default"]).adapters.groups != ()
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("trainer.stepz=5", r"trainer\.stepz"),
+        ("trainer.steps=many", r"trainer\.steps"),
+        ("optimiser.learning_rate=nan", "not a finite number"),
+        ("optimiser.learning_rate=-1", r"optimiser\.learning_rate: -1\.0 must be positive"),
+        ("data.crop=500", r"data\.budget: 192 residues hold no crop of 500"),
+        ("network.weights=x.safetensors", "name one, a weights file to adapt or a profile"),
+        ("adapters.groups=[everything]", r"adapters\.groups: 'everything' is unknown"),
+        ("adapters.groups=[torsionbert]", "torsionbert is no part of trunk and denoiser"),
+        ("validation.every=0", r"trainer\.keep: best needs a validation"),
+        ("validation.monitor=beauty", r"validation\.monitor: 'beauty' is unknown"),
+        ("trainer._target_=os.system", "underscore"),
+    ],
+)
+def test_a_wrong_value_of_a_training_is_refused_before_anything_starts(root, override, message):
+    with pytest.raises(ConfigError, match=message):
+        resolve_experiment("small", root / "config", [override])
+
+
+def test_an_experiment_that_is_not_there_is_named(root):
+    with pytest.raises(ConfigError, match=r"nobody\.yaml: no such file\. Choices for experiment: default, fine_tune"):
+        resolve_experiment("nobody", root / "config")
 
 
 def test_the_shipped_profiles_are_the_code_s_with_their_sentences(root):

@@ -75,6 +75,7 @@ def test_snakemake_commands_plan_jobs(command, tmp_path):
         (tmp_path / "structures").mkdir()
         (tmp_path / "base.safetensors").write_bytes(b"")
         words[words.index("weights=base.safetensors")] = f"weights={tmp_path / 'base.safetensors'}"
+        words = [f"{tmp_path}/{word}" if word.startswith("results/") else word for word in words]
         words[place:] = [*words[place:], f"results={tmp_path / 'results'}", f"dataset={{structures: {tmp_path}}}"]
     text = run([sys.executable, "-m", "snakemake", "-n", *words[1:place], *words[place:]], ROOT)
     assert re.search(r"stage_b_torsion|build_dataset|Nothing to be done", text)
@@ -94,7 +95,7 @@ def test_the_tool_commands_run_in_the_order_of_the_readme(tmp_path, chains_dir):
         "convert": "base.safetensors",
         "--untrained": "UNTRAINED",
         "train": "run/partial.safetensors: 2 steps",
-        "--partial": "partial checkpoint partial.safetensors (step 2)",
+        "--partial": "partial.safetensors (step 2) merged into",
     }
     for command in TOOL:
         words = quick(command)

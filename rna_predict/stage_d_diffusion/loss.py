@@ -69,9 +69,11 @@ class DiffusionLosses:
         return self.mse + bond_weight * self.bond + self.smooth_lddt
 
 
-def training_noise(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
-    """Noise levels in Å, σ_data · exp(-1.2 + 1.5 N) with a standard normal N (AF3 section 3.7.1), on the CPU."""
-    return SIGMA_DATA * torch.exp(NOISE_MEAN + NOISE_SPREAD * torch.randn(shape, generator=generator))
+def training_noise(
+    shape: tuple[int, ...], generator: torch.Generator, mean: float = NOISE_MEAN, spread: float = NOISE_SPREAD
+) -> Tensor:
+    """Noise levels in Å, σ_data · exp(mean + spread · N) with a standard normal N (AF3 section 3.7.1), on the CPU."""
+    return SIGMA_DATA * torch.exp(mean + spread * torch.randn(shape, generator=generator))
 
 
 def noise_weight(sigma: Tensor) -> Tensor:

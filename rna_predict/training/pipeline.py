@@ -17,6 +17,7 @@ from rna_predict.data.examples import Example
 from rna_predict.errors import WeightsError
 from rna_predict.nn.adapters import Adapters
 from rna_predict.nn.features import Features, Representations
+from rna_predict.nn.msa import MSAStack
 from rna_predict.nn.pairformer import PairformerBlock
 from rna_predict.nn.stage_inputs import StageInputs, TorsionInputs
 from rna_predict.nn.weights import Network, WeightsHeader, open_network
@@ -169,7 +170,8 @@ class Pipeline(nn.Module):
         """
         generator = draws.generator("noise")
         clean_BSA3 = moved_copies(example, settings.copies, generator)
-        sigma_BS = training_noise(tuple(clean_BSA3.shape[:2]), generator).to(clean_BSA3.device)
+        noise = (settings.noise_mean, settings.noise_spread)
+        sigma_BS = training_noise(tuple(clean_BSA3.shape[:2]), generator, *noise).to(clean_BSA3.device)
         noise_BSA3 = torch.randn(clean_BSA3.shape, generator=generator).to(clean_BSA3.device)
         noisy_BSA3 = clean_BSA3 + sigma_BS[..., None, None] * noise_BSA3
         guess_BSA3 = self.diffusion.diffusion_module(noisy_BSA3, sigma_BS, example.features, read)
@@ -258,7 +260,7 @@ def build_pipeline(config: TrainConfig) -> Pipeline:
     pipeline.train()  # networks are opened to evaluate, and Lightning leaves each module in the mode that it has
     if not config.network.dropout:
         for block in pipeline.modules():
-            if isinstance(block, PairformerBlock):
+            if isinstance(block, (PairformerBlock, MSAStack)):
                 block.dropout = 0.0
     return pipeline
 
