@@ -1,4 +1,4 @@
-"""The whole training at once: networks of profile small learn an RNA by heart, and samples from noise come out as it."""
+"""The whole training: networks of profile small learn an RNA by heart, and samples from noise come out as it."""
 
 import json
 import subprocess
