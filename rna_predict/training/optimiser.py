@@ -62,7 +62,7 @@ class RunningMean:
         self.steps += 1
         decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
         for name, each in self._parameters().items():
-            self.mean[name].lerp_(each, 1 - decay)
+            self.mean[name] = self.mean[name].to(each.device).lerp_(each, 1 - decay)  # made before the device is known
 
     @contextmanager
     def applied(self) -> Iterator[None]:

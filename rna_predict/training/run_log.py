@@ -51,5 +51,6 @@ class RunLog:
         self.tracker.log_checkpoint(self.run, tag, path, header.step, meta)
 
     def end(self, status: str) -> None:
-        """`finished`, `stopped` or `failed`."""
+        """`finished`, `stopped` or `failed`; the small files that many appends leave are merged."""
         self.tracker.end_run(self.run, status)
+        self.tracker.optimize()
