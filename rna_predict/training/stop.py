@@ -8,7 +8,7 @@ from typing import Any
 log = logging.getLogger(__name__)
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
-"""What asks a run to stop; a second one stops it at once."""
+"""What asks a run to stop. Schedulers send several at once, so that only a second Ctrl-C stops it in its step."""
 
 
 @dataclass(slots=True)
@@ -31,4 +31,4 @@ class Stop:
         self.asked = True
         log.warning("%s: writing the state after this step, then stopping", signal.Signals(number).name)
         for each in SIGNALS:
-            signal.signal(each, signal.SIG_DFL)
+            signal.signal(each, signal.SIG_DFL if each == signal.SIGINT else signal.SIG_IGN)

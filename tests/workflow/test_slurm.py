@@ -137,3 +137,45 @@ def test_the_literal_command_runs_each_stage_as_a_job_with_its_resources(workflo
     gpu_job = next(job for job in jobs if "Partition=gpu" in job)
     assert "gres:gpu:1" in gpu_job.replace("gres/gpu", "gres:gpu").replace("=1", ":1")
     assert "NumCPUs=1" in gpu_job
+
+
+TRAINING = """# @package _global_
+defaults: [default, _self_]
+data: {crop: 16, budget: 32, coordinates: false, native_pairs: 1.0}
+losses: {copies: 1, rollout_steps: 1}
+optimiser: {learning_rate: 0.01, warmup: 0, ema: 0.0}
+validation: {every: 0}
+trainer: {steps: 40, keep: last, save_every: 1}
+"""
+
+
+@pytest.mark.slow
+def test_a_training_on_a_gpu_node_is_cancelled_and_its_retry_goes_on(workflow, cluster, chains_dir):
+    """The real training as a job with a GPU. Cancelled, srun kills its step at once; Snakemake submits it again."""
+    from rna_predict.nn.partial import read_partial
+
+    (workflow.folder / "structures").mkdir()
+    for name in ("17ra_A", "1am0_A"):
+        shutil.copy(chains_dir / f"{name}.pdb.gz", workflow.folder / "structures")
+    (workflow.folder / "config" / "experiment" / "short.yaml").write_text(TRAINING)
+    workflow.environment = cluster
+    workflow.configure(untrained="nano", dataset={"structures": "structures"}, training={"gpu": 1})
+    run = workflow.folder / "results" / "checkpoints" / "short"
+    quick = ("--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "1")
+    resources = ("train:slurm_partition=gpu", "train:mem_mb=2000")  # the nodes have less than a second try asks for
+    options = ("--set-resources", *resources, "--latency-wait", "10", "--set-threads", "train=1")
+    target = "results/checkpoints/short/partial.safetensors"
+    process = workflow.start("--cores", "8", "--profile", "slurm", *quick, *options, "--", target)
+    while not (run / "state.json").is_file():
+        assert process.poll() is None, process.stdout.read()
+        time.sleep(0.1)
+    (job,) = command("squeue", "-h", "-p", "gpu", "-t", "R", "-o", "%i", env=os.environ | cluster).split()
+    command("scancel", "--signal=TERM", "--full", job, env=os.environ | cluster)
+    text, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, text
+    assert read_partial(run / "partial.safetensors").header.step == 40
+    logs = workflow.folder / "results" / "logs" / "train"
+    assert "step 40 of 40" not in (logs / "short.log.attempt1").read_text()
+    assert "going on from step_" in (logs / "short.log.attempt2").read_text()
+    steps = [line.split(",")[0] for line in (run / "train.csv").read_text().splitlines()[1:]]
+    assert steps == [str(step) for step in range(1, 41)]
