@@ -79,6 +79,9 @@ class StageDConfig:
     """Factor on fresh noise (λ of AF3 Algorithm 18)."""
     step_scale: float = 1.5
     """Factor on each step (η of AF3 Algorithm 18); 1 for few steps."""
+    augment: bool = True
+    """Whether every step turns and shifts the samples at random (AF3 Algorithm 19). Off, they stay as they lie, for
+    networks that were trained on so little that they know it in one orientation only."""
     guidance: bool = True
     """Whether the denoiser's answers are brought towards molecules with closed links, stage A's stems, no overlaps."""
     guidance_below: float = 8.0

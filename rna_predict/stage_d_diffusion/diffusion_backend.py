@@ -87,6 +87,7 @@ def af3_settings(config: StageDConfig) -> Af3Settings:
         churn_above=config.churn_above,
         noise_scale=config.noise_scale,
         step_scale=config.step_scale,
+        augment=config.augment,
     )
 
 

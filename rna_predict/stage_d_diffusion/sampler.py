@@ -125,6 +125,7 @@ class Af3Settings:
         churn_above: γ_min, Å: a step that ends above it gets fresh noise.
         noise_scale: λ.
         step_scale: η.
+        augment: whether every step turns and shifts the samples (Algorithm 19).
     """
 
     steps: int = 200
@@ -135,6 +136,7 @@ class Af3Settings:
     churn_above: float = CHURN_ABOVE
     noise_scale: float = 1.003
     step_scale: float = 1.5
+    augment: bool = True
 
 
 def noise_schedule(start: float, end: float, steps: int, rho: float) -> list[float]:
@@ -178,7 +180,8 @@ def af3_schedule(settings: Af3Settings, start: float | None = None) -> Schedule:
         Step(before, before * (1 + (settings.churn if after > settings.churn_above else 0.0)), after)
         for before, after in pairwise(levels)
     )
-    return Schedule(steps=steps, noise_scale=settings.noise_scale, step_scale=settings.step_scale, augment=True)
+    scales = {"noise_scale": settings.noise_scale, "step_scale": settings.step_scale}
+    return Schedule(steps=steps, **scales, augment=settings.augment)
 
 
 def sample(

@@ -193,3 +193,19 @@ def test_noise_and_motions_are_asked_for_by_step_and_only_where_they_are_used():
     assert recorded.asked == [("noise", 0), ("motion", 1), ("noise", 1), ("motion", 2)]
     centred = points - points.mean(dim=1, keepdim=True)
     torch.testing.assert_close(found, centred + 7.0)
+
+
+def test_without_augmentation_the_points_stay_as_they_lie():
+    """Only noise and denoising move them: a denoiser that knows one orientation is asked in that one alone."""
+
+    class NoMotion(SeededDraws):
+        def motion(self, step, like_SX3):
+            raise AssertionError("asked for a motion")
+
+    schedule = af3_schedule(Af3Settings(steps=5, churn=0.0, step_scale=1.0, augment=False))
+    target = torch.randn(1, 6, 3, generator=torch.Generator().manual_seed(1)) + 30
+    draws = NoMotion([torch.Generator().manual_seed(0)])
+    found = sample(lambda noisy, sigma: target, torch.zeros(1, 6, 3), schedule, draws)
+    assert torch.allclose(found, target)
+    with pytest.raises(AssertionError, match="asked for a motion"):
+        sample(lambda noisy, sigma: target, torch.zeros(1, 6, 3), af3_schedule(Af3Settings(steps=5)), draws)
