@@ -9,7 +9,7 @@ import importlib
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import yaml
 from hydra import compose, initialize_config_dir
@@ -46,8 +46,9 @@ EXPERIMENTS = "experiment"
 """The group whose files put the groups of a training together."""
 
 
+@runtime_checkable
 class StageConfig(Protocol):
-    """Any of the four dataclasses; they have no common base, each stands beside the code that it sets."""
+    """Any of the dataclasses of settings; they have no common base, each stands beside the code that it sets."""
 
     __dataclass_fields__: Any
 

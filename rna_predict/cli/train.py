@@ -1,5 +1,6 @@
 """`rna-predict train`: native structures to a partial checkpoint."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +9,9 @@ import typer
 from rna_predict.cli.console import LOG
 from rna_predict.cli.threads import set_threads
 from rna_predict.errors import ConfigError
+
+NEEDED = ("lightning", "peft", "lancedb")
+"""What the extra `train` installs; predictions do without."""
 
 STOPPED = 75
 """Exit code of a training that a signal stopped: its state is written, and the same command goes on."""
@@ -29,6 +33,9 @@ def train(
     Exit code 75: a signal (TERM, INT, USR1) stopped it after a step; its state is written, the same command goes on.
     """
     set_threads(threads)
+    missing = [name for name in NEEDED if find_spec(name) is None]
+    if missing:
+        raise ConfigError(f"train: {', '.join(missing)} not installed. pip install 'rna-predict[train]'")
     from rna_predict.config import read_train_config, resolve_experiment
     from rna_predict.training.config import TrainConfig
 

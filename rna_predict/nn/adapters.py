@@ -105,7 +105,8 @@ class AdapterConfig:
         names = {field.name for field in dataclasses.fields(cls)}
         if set(values) != names:
             raise ConfigError(f"adapters: expected {sorted(names)}, found {sorted(values)}")
-        return cls(**values)
+        lists = {name: tuple(values[name]) for name in ("groups", "full_modules")}  # JSON has no tuples
+        return cls(**{**values, **lists})
 
 
 def plain_key(key: str) -> str:
