@@ -87,7 +87,7 @@ class TorsionBert(nn.Module):
             nn.LayerNorm(width), nn.Linear(width, sizes.regressor), nn.GELU(), nn.Linear(sizes.regressor, sizes.outputs)
         )
 
-    def forward(self, token_BN: Int[Tensor, "b n"]) -> Float[Tensor, "b n 2t"]:
+    def forward(self, token_BN: Int[Tensor, "b n"]) -> Float[Tensor, "b n c"]:
         """Cosine and sine of each angle in turn, each in (-1, 1), for every token, [CLS] and [SEP] too."""
         place_N = torch.arange(token_BN.shape[1], device=token_BN.device)
         hidden_BNC = self.norm(self.word(token_BN) + self.position(place_N) + self.kind(torch.zeros_like(place_N)))
