@@ -103,6 +103,8 @@ def test_an_experiment_s_own_values_win_over_the_groups_and_the_command_line_ove
         ("network.weights=x.safetensors", "name one, a weights file to adapt or a profile"),
         ("adapters.groups=[everything]", r"adapters\.groups: 'everything' is unknown"),
         ("adapters.groups=[torsionbert]", "torsionbert is no part of trunk and denoiser"),
+        ("losses.confidence=0", "confidence_head, but losses.confidence is 0: it would keep its values and count as"),
+        ("losses.pairs=0", r"adapters\.full_modules: pair_head, but losses\.pairs is 0"),
         ("validation.every=0", r"trainer\.keep: best needs a validation"),
         ("validation.monitor=beauty", r"validation\.monitor: 'beauty' is unknown"),
         ("trainer._target_=os.system", "underscore"),

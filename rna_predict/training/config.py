@@ -263,12 +263,28 @@ class TrainConfig:
             )
         if "torsionbert" in self.adapters.groups:
             raise ConfigError("adapters.groups: torsionbert is no part of trunk and denoiser, which this trains.")
+        for module, loss in TRAINED_BY.items():
+            if module in self.adapters.full_modules and not getattr(self.losses, loss):
+                raise ConfigError(
+                    f"adapters.full_modules: {module}, but losses.{loss} is 0: it would keep its values and count as "
+                    "trained. Leave it out, or weigh its loss."
+                )
         if self.optimiser.warmup > self.trainer.steps:
             raise ConfigError(
                 f"optimiser.warmup: {self.optimiser.warmup} steps are more than trainer.steps {self.trainer.steps}."
             )
         if self.trainer.keep == "best" and not self.validation.every:
             raise ConfigError("trainer.keep: best needs a validation (validation.every above 0). Use last.")
+
+
+TRAINED_BY = {
+    "distogram_head": "distogram",
+    "torsion_head": "torsions",
+    "pair_head": "pairs",
+    "diffusion_module": "diffusion",
+    "confidence_head": "confidence",
+}
+"""Modules that one loss alone trains."""
 
 
 def _not_negative(settings: Any, group: str, *names: str) -> None:
