@@ -183,19 +183,27 @@ def test_without_an_index_clusters_are_named_after_their_longest_chain(small, tm
 
 
 @pytest.mark.filterwarnings("ignore:lancedb fork support")
-def test_killed_while_it_builds_the_next_run_gives_the_whole_dataset(small, tmp_path):
+@pytest.mark.parametrize("step", ["create_table", "write_splits", "_write_refusals"])
+def test_killed_while_it_builds_the_next_run_gives_the_whole_dataset(small, tmp_path, monkeypatch, step):
+    """At a step of its end that waits for the kill, however fast the machine is."""
     out, index = tmp_path / "set", read_index(small.index, "cluster80", "split")
     work = (find_sources(small.source), out, BuildSettings(), index)
-    for seconds in (0.0, 0.3):
-        process = multiprocessing.get_context("fork").Process(target=build_dataset, args=work)
+    context = multiprocessing.get_context("fork")
+    reached = context.Event()
+
+    def wait(*arguments):
+        reached.set()
+        time.sleep(600)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(build, step, wait)
+        process = context.Process(target=build_dataset, args=work)
         process.start()
-        while not (tmp_path / ".set.building").exists():
-            time.sleep(0.001)
-        time.sleep(seconds)
-        process.kill()
-        process.join()
-        assert process.exitcode == -signal.SIGKILL
-        assert not out.exists()
+        assert reached.wait(120)
+    process.kill()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    assert not out.exists()
     build_dataset(*work)
     assert (out / "dataset.json").read_bytes() == (small.folder / "dataset.json").read_bytes()
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
