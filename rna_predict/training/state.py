@@ -5,7 +5,6 @@ last two with their sha256, newest first, and the key of the run that they belon
 same run: other settings, chains or weights begin anew, and what was there is moved aside, never overwritten.
 """
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +14,12 @@ import torch
 from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
 
 from rna_predict.atomic import atomic_path
+from rna_predict.contracts import digest_of
 from rna_predict.errors import TrainingError
 from rna_predict.nn.checkpoint import TORCH_ERRORS
 
 STATE = "state.json"
 KEPT = 2
-CHUNK_BYTES = 2**22
 
 
 class WholeCheckpoints(CheckpointIO):
@@ -80,7 +79,7 @@ class StateFolder:
     def note(self, step: int) -> None:
         """Record a checkpoint that was written, and delete those before the last two."""
         path = self.path(step)
-        newest = Saved(file=path.name, step=step, sha256=hash_of(path))
+        newest = Saved(file=path.name, step=step, sha256=digest_of(path))
         known = [newest, *(one for one in self._known() if one.step < step)][:KEPT]
         with atomic_path(self.folder / STATE) as temporary:
             entries = [{"file": one.file, "step": one.step, "sha256": one.sha256} for one in known]
@@ -99,7 +98,7 @@ class StateFolder:
         if not known:
             return None
         path = self.folder / "state" / known[0].file
-        if path.is_file() and hash_of(path) == known[0].sha256:
+        if path.is_file() and digest_of(path) == known[0].sha256:
             return path
         found = "is gone" if not path.is_file() else "does not match its sha256: it is damaged"
         before = f"To go on from step {known[1].step} instead, remove" if len(known) > 1 else "To begin anew, remove"
@@ -116,15 +115,6 @@ class StateFolder:
         if not stated or stated.get("key") != self.key:
             return []
         return [Saved(**entry) for entry in stated["checkpoints"]]
-
-
-def hash_of(path: Path) -> str:
-    """sha256 of a file."""
-    state = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(CHUNK_BYTES):
-            state.update(piece)
-    return state.hexdigest()
 
 
 def set_aside(folder: Path, keep: tuple[str, ...] = ()) -> Path | None:

@@ -18,15 +18,13 @@ from rna_predict.errors import ConfigError, InputError
 from rna_predict.evaluation.correspondence import common, shared_atoms
 from rna_predict.evaluation.interactions import compare_interactions
 from rna_predict.evaluation.lddt import lddt
+from rna_predict.evaluation.scores import FEWEST_POINTS
 from rna_predict.evaluation.superposition import rmsd
 from rna_predict.evaluation.tm_score import tm_score
 from rna_predict.nn.slots import to_slots
 from rna_predict.training.config import TrainConfig
 from rna_predict.training.pipeline import Draws, Pipeline, TrunkOutputs, weighted
 from rna_predict.training.stream import can_be_learned, open_store, seed_of
-
-FEWEST_POINTS = 3
-"""A superposition of fewer points is not unique."""
 
 SEED = 0
 """Of the noise of every validation, whatever the run's seed: runs are compared on the same draws."""
