@@ -12,6 +12,7 @@ from rna_predict.contracts.embeddings import DISTOGRAM_ATOMS, DISTOGRAM_EDGES, E
 from rna_predict.contracts.ensemble import Ensemble, Model
 from rna_predict.contracts.given import GivenStructure
 from rna_predict.contracts.loops import STATES, Loop, LoopDecomposition, Stem, decompose
+from rna_predict.contracts.reactivity import Reactivity
 from rna_predict.contracts.record import (
     Provenance,
     Record,
@@ -39,6 +40,7 @@ __all__ = [
     "LoopDecomposition",
     "Model",
     "Provenance",
+    "Reactivity",
     "Record",
     "RnaSequence",
     "Stem",

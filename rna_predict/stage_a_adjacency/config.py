@@ -41,6 +41,12 @@ class StageAConfig:
     given_bonus: float = 2.0
     """With `constrain`, pseudo-energy in kcal/mol by which a given pair probability of 1 favours its pair."""
 
+    shape_slope: float = 1.8
+    """kcal/mol, m in m · ln(1 + reactivity) + b, which each stacked residue with a reactivity adds; Deigan 2009."""
+
+    shape_intercept: float = -0.6
+    """kcal/mol, b of the same formula: what a residue of reactivity 0 gains by stacking."""
+
     max_length: int = 3000
     """Longest sequence in nt: the partition function takes about a minute at 2,500 nt and grows with the cube."""
 
@@ -57,6 +63,8 @@ class StageAConfig:
             "min_stem": (1, 100),
             "given_threshold": (0.5, 1.0),  # above one half no residue can have two such pairs
             "given_bonus": (0.0, 20.0),
+            "shape_slope": (0.0, 20.0),
+            "shape_intercept": (-20.0, 0.0),
             "max_length": (1, 100_000),
         }
         for name, (low, high) in ranges.items():

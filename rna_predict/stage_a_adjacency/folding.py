@@ -7,6 +7,7 @@ import numpy as np
 
 from rna_predict.chemistry.residues import CANONICAL_PAIRS
 from rna_predict.contracts.adjacency import MIN_LOOP
+from rna_predict.errors import PredictionError
 from rna_predict.stage_a_adjacency.config import StageAConfig
 
 
@@ -16,11 +17,25 @@ class Fold:
 
     Attributes:
         probability_LL: float32 [L, L], as in `contracts.Adjacency`.
-        partner_L: int32 [L], nested or not, as in `contracts.Adjacency`.
+        partner_L: int32 [L], nested or not, as in `contracts.Adjacency`; None where the backend has no matching of its
+            own and one is to be read from the probabilities by `StageAConfig.readout`.
+        weights: sha256 of the learned weights that it ran on, or `none`.
     """
 
     probability_LL: np.ndarray
-    partner_L: np.ndarray
+    partner_L: np.ndarray | None
+    weights: str = "none"
+
+    @property
+    def matching(self) -> np.ndarray:
+        """`partner_L`, which must be there.
+
+        Raises:
+            PredictionError: none was read yet.
+        """
+        if self.partner_L is None:
+            raise PredictionError("partner_L: no matching was read from the pair probabilities. Read one first.")
+        return self.partner_L
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,14 +46,23 @@ class Constraints:
         pairs: nested pairs that must form, canonical or not.
         unpaired: residues that must not pair.
         bonus_LL: kcal/mol [L, L], added to the energy of a pair (negative favours it), or None.
+        reactivity_L: float32 [L], normalised reactivities, NaN for none, or None.
     """
 
     pairs: tuple[tuple[int, int], ...] = ()
     unpaired: tuple[int, ...] = ()
     bonus_LL: np.ndarray | None = field(default=None, compare=False)
+    reactivity_L: np.ndarray | None = field(default=None, compare=False)
+
+    @property
+    def present(self) -> list[str]:
+        """Names of the fields that say something."""
+        said = {"pairs": bool(self.pairs), "unpaired": bool(self.unpaired)}
+        said |= {name: getattr(self, name) is not None for name in ("bonus_LL", "reactivity_L")}
+        return [name for name, there in said.items() if there]
 
 
-Backend = Callable[[str, StageAConfig, Constraints], Fold]
+FoldFunction = Callable[[str, StageAConfig, Constraints], Fold]
 """Sequence, settings and constraints in, a Fold out."""
 
 

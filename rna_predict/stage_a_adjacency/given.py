@@ -1,11 +1,11 @@
-"""What a given structure makes of stage A: the answer itself, or constraints on the backend."""
+"""What a given structure makes of stage A: the answer itself, or evidence for the backend."""
 
 import numpy as np
 
 from rna_predict.contracts import GivenStructure
-from rna_predict.contracts.loops import find_stems, nested_mask
 from rna_predict.stage_a_adjacency.config import StageAConfig
-from rna_predict.stage_a_adjacency.folding import Backend, Constraints, Fold, can_pair, pair_probabilities
+from rna_predict.stage_a_adjacency.evidence import Evidence
+from rna_predict.stage_a_adjacency.folding import Fold, can_pair, pair_probabilities
 from rna_predict.stage_a_adjacency.viennarna import mea_matching
 
 MIN_BONUS_PROBABILITY = 0.01
@@ -32,31 +32,21 @@ def override(sequence: str, given: GivenStructure, config: StageAConfig) -> Fold
     return Fold(probability_LL=probability_LL, partner_L=partner_L)
 
 
-def constrain(sequence: str, given: GivenStructure, config: StageAConfig, backend: Backend) -> Fold:
-    """Fold with the given pairs enforced, residues marked x kept unpaired, and the rest free.
+def given_evidence(sequence: str, given: GivenStructure, config: StageAConfig) -> Evidence:
+    """With `given_mode: constrain`: the given pairs are enforced, residues marked x kept unpaired, the rest is free.
 
-    Of crossing stems the nested subset with the most pairs goes to the backend as hard constraints. The residues of
-    the others are kept unpaired there and their pairs put on top with probability 1. A given probability p lowers
-    the energy of its pair by `given_bonus` · p kcal/mol (a soft constraint: the backend may still decide otherwise).
+    A given probability p lowers the energy of its pair by `given_bonus` · p kcal/mol (a soft constraint: the backend
+    may still decide otherwise).
     """
-    stems = find_stems(_pairs(given))
-    keep = nested_mask(stems)
-    nested = [pair for stem, inside in zip(stems, keep, strict=True) if inside for pair in stem.pairs]
-    on_top = [pair for stem, inside in zip(stems, keep, strict=True) if not inside for pair in stem.pairs]
-    unpaired = {end for pair in on_top for end in pair}
-    if given.unpaired_L is not None:
-        unpaired |= {int(i) for i in np.flatnonzero(given.unpaired_L)}
-    fold = backend(
-        sequence,
-        config,
-        Constraints(pairs=tuple(nested), unpaired=tuple(sorted(unpaired)), bonus_LL=_bonus(sequence, given, config)),
+    partner_L = _pairs(given)
+    unpaired = () if given.unpaired_L is None else tuple(int(i) for i in np.flatnonzero(given.unpaired_L))
+    return Evidence(
+        name="given",
+        digest=given.digest(),
+        pairs=tuple((int(i), int(partner_L[i])) for i in np.flatnonzero(partner_L > np.arange(given.length))),
+        unpaired=unpaired,
+        bonus_LL=_bonus(sequence, given, config),
     )
-    probability_LL, partner_L = fold.probability_LL.copy(), fold.partner_L.copy()
-    for i, j in nested + on_top:
-        partner_L[i], partner_L[j] = j, i
-        probability_LL[[i, j], :] = probability_LL[:, [i, j]] = 0.0
-        probability_LL[i, j] = probability_LL[j, i] = 1.0
-    return Fold(probability_LL=probability_LL, partner_L=partner_L)
 
 
 def matching_of(sequence: str, probability_LL: np.ndarray, config: StageAConfig) -> np.ndarray:

@@ -3,58 +3,104 @@
 import dataclasses
 
 from rna_predict import __version__
-from rna_predict.contracts import Adjacency, GivenStructure, Provenance, RnaSequence, digest_of
+from rna_predict.contracts import Adjacency, GivenStructure, Provenance, Reactivity, RnaSequence, digest_of
 from rna_predict.errors import InputError
-from rna_predict.stage_a_adjacency import viennarna
+from rna_predict.stage_a_adjacency.backends import BACKENDS
 from rna_predict.stage_a_adjacency.config import StageAConfig
-from rna_predict.stage_a_adjacency.folding import Backend, Constraints
-from rna_predict.stage_a_adjacency.given import constrain, override
-
-BACKENDS: dict[str, Backend] = {"viennarna": viennarna.fold}
-"""Folding backends by the name in `StageAConfig.backend`; a learned one takes its place here."""
+from rna_predict.stage_a_adjacency.evidence import Evidence, constraints_of, put_on_top
+from rna_predict.stage_a_adjacency.folding import Fold
+from rna_predict.stage_a_adjacency.given import given_evidence, override
+from rna_predict.stage_a_adjacency.matching import with_matching
+from rna_predict.stage_a_adjacency.reactivity import reactivity_evidence
 
 BYTES_PER_PAIR = 80
 """Peak memory of ViennaRNA's partition function and the hand-over of its matrix, measured at 1,000 and 2,000 nt."""
 
 
-def predict_adjacency(sequence: RnaSequence, config: StageAConfig, given: GivenStructure | None = None) -> Adjacency:
+def predict_adjacency(
+    sequence: RnaSequence,
+    config: StageAConfig,
+    given: GivenStructure | None = None,
+    reactivity: Reactivity | None = None,
+) -> Adjacency:
     """Fold one RNA, or take or respect the structure that the user gives.
 
-    The provenance's method says which: `viennarna`, `given`, or `viennarna+given`.
+    The provenance's method says which: `given`, or the backend and each source of evidence, as in `viennarna`,
+    `viennarna+given`, `viennarna+reactivity`.
 
     Raises:
-        InputError: longer than `max_length`, or a given structure of another length.
+        InputError: longer than `max_length`, a given structure or reactivities of another length, or sources that
+            contradict each other.
+        ConfigError: the backend cannot use one of the sources.
         PredictionError: the given pairs cannot be folded around (only with given_mode constrain).
     """
-    if sequence.length > config.max_length:
-        need = BYTES_PER_PAIR * sequence.length**2 / 1e9
-        raise InputError(
-            f"{sequence.id}: {sequence.length} nt is longer than stage_a.max_length {config.max_length}; the "
-            f"partition function would need about {need:.1f} GB. Raise max_length, or split the sequence."
-        )
-    if given is None:
-        fold, method = BACKENDS[config.backend](sequence.sequence, config, Constraints()), config.backend
+    _check(sequence, config, given, reactivity)
+    if given is not None and config.given_mode == "override":
+        fold, method, inputs = override(sequence.sequence, given, config), "given", {"given": given.digest()}
     else:
-        if given.length != sequence.length:
-            raise InputError(
-                f"{given.source}: the given structure has {given.length} residues, "
-                f"{sequence.id} has {sequence.length}. Give one that fits the sequence."
-            )
-        if config.given_mode == "override":
-            fold, method = override(sequence.sequence, given, config), "given"
-        else:
-            fold = constrain(sequence.sequence, given, config, BACKENDS[config.backend])
-            method = f"{config.backend}+given"
+        evidence = gather(sequence, config, given, reactivity)
+        fold = fold_with(sequence.sequence, config, evidence)
+        method = "+".join([config.backend, *(source.name for source in evidence)])
+        inputs = {source.name: source.digest for source in evidence}
     return Adjacency(
         id=sequence.id,
         sequence=sequence.sequence,
         provenance=Provenance(
             method=method,
             package_version=__version__,
-            inputs={} if given is None else {"given": given.digest()},
+            inputs=inputs,
             config=digest_of(dataclasses.asdict(config)),
+            weights=fold.weights,
         ),
         probability_LL=fold.probability_LL,
-        partner_L=fold.partner_L,
+        partner_L=fold.matching,
         given=given is not None,
     )
+
+
+def gather(
+    sequence: RnaSequence, config: StageAConfig, given: GivenStructure | None, reactivity: Reactivity | None
+) -> list[Evidence]:
+    """All that is known besides the sequence, a source each; further sources take their place here."""
+    evidence: list[Evidence] = []
+    if given is not None:
+        evidence.append(given_evidence(sequence.sequence, given, config))
+    if reactivity is not None:
+        evidence.append(reactivity_evidence(reactivity))
+    return evidence
+
+
+def fold_with(sequence: str, config: StageAConfig, evidence: list[Evidence]) -> Fold:
+    """Fold under the evidence, read the matching, and put on top what a nested fold cannot hold."""
+    constraints = constraints_of(evidence)
+    fold = BACKENDS[config.backend].fold(sequence, config, constraints)
+    fold = with_matching(sequence, fold, config, constraints)
+    return put_on_top(fold, evidence)
+
+
+def _check(
+    sequence: RnaSequence, config: StageAConfig, given: GivenStructure | None, reactivity: Reactivity | None
+) -> None:
+    if sequence.length > config.max_length:
+        need = BYTES_PER_PAIR * sequence.length**2 / 1e9
+        raise InputError(
+            f"{sequence.id}: {sequence.length} nt is longer than stage_a.max_length {config.max_length}; the "
+            f"partition function would need about {need:.1f} GB. Raise max_length, or split the sequence."
+        )
+    if given is not None and given.length != sequence.length:
+        raise InputError(
+            f"{given.source}: the given structure has {given.length} residues, "
+            f"{sequence.id} has {sequence.length}. Give one that fits the sequence."
+        )
+    if reactivity is None:
+        return
+    if reactivity.length != sequence.length:
+        raise InputError(
+            f"{reactivity.source}: reactivities of {reactivity.length} residues, "
+            f"{sequence.id} has {sequence.length}. Give one for each residue, -999 for none."
+        )
+    if given is not None and config.given_mode == "override":
+        raise InputError(
+            f"{reactivity.source}: reactivities have no say beside a given structure that is the answer. Leave one "
+            "out, or use given_mode constrain."
+        )

@@ -6,7 +6,6 @@ Lorenz et al. 2011, ViennaRNA Package 2.0, Algorithms Mol Biol 6:26. Energy para
 import numpy as np
 import RNA
 
-from rna_predict.contracts.loops import find_stems
 from rna_predict.errors import PredictionError
 from rna_predict.formats.dot_bracket import from_dot_bracket
 from rna_predict.stage_a_adjacency.config import StageAConfig
@@ -27,7 +26,7 @@ def fold(sequence: str, config: StageAConfig, constraints: Constraints) -> Fold:
     model.temperature = config.temperature_celsius
     model.noLP = int(not config.lonely_pairs)
     compound = RNA.fold_compound(sequence, model)
-    _constrain(compound, constraints)
+    _constrain(compound, config, constraints)
     mfe_structure, energy = compound.mfe()
     if not np.isfinite(energy) or energy > INFEASIBLE:
         pairs = ", ".join(f"{i + 1}-{j + 1}" for i, j in constraints.pairs[:5])
@@ -41,11 +40,10 @@ def fold(sequence: str, config: StageAConfig, constraints: Constraints) -> Fold:
         structure = mfe_structure
     else:
         structure = compound.MEA(config.mea_gamma)[0] if config.readout == "mea" else compound.centroid()[0]
-    partner_L = without_short_stems(from_dot_bracket(structure), config.min_stem, constraints.pairs)
-    return Fold(probability_LL=probability_LL, partner_L=partner_L)
+    return Fold(probability_LL=probability_LL, partner_L=from_dot_bracket(structure))
 
 
-def _constrain(compound: RNA.fold_compound, constraints: Constraints) -> None:
+def _constrain(compound: RNA.fold_compound, config: StageAConfig, constraints: Constraints) -> None:
     enforced = RNA.CONSTRAINT_CONTEXT_ALL_LOOPS | RNA.CONSTRAINT_CONTEXT_ENFORCE
     for i, j in constraints.pairs:
         compound.hc_add_bp(i + 1, j + 1, enforced)
@@ -54,6 +52,9 @@ def _constrain(compound: RNA.fold_compound, constraints: Constraints) -> None:
     if constraints.bonus_LL is not None:
         for i, j in np.argwhere(np.triu(constraints.bonus_LL, k=1)):
             compound.sc_add_bp(int(i) + 1, int(j) + 1, float(constraints.bonus_LL[i, j]))
+    if constraints.reactivity_L is not None:
+        values = np.where(np.isnan(constraints.reactivity_L), -999.0, constraints.reactivity_L)  # negative: none
+        compound.sc_add_SHAPE_deigan([-999.0, *map(float, values)], config.shape_slope, config.shape_intercept)
 
 
 def mea_matching(sequence: str, probability_LL: np.ndarray, gamma: float) -> np.ndarray:
@@ -73,14 +74,3 @@ def mea_matching(sequence: str, probability_LL: np.ndarray, gamma: float) -> np.
     if not listed:
         return np.full(len(sequence), -1, dtype=np.int32)
     return from_dot_bracket(RNA.MEA_from_plist(listed, sequence, gamma)[0])
-
-
-def without_short_stems(partner_L: np.ndarray, min_stem: int, keep: tuple[tuple[int, int], ...] = ()) -> np.ndarray:
-    """The matching without stems of fewer than `min_stem` stacked pairs, but with every pair of `keep`."""
-    kept_L = partner_L.copy()
-    for stem in find_stems(partner_L):
-        if stem.length >= min_stem or set(stem.pairs) & set(keep):
-            continue
-        for i, j in stem.pairs:
-            kept_L[i] = kept_L[j] = -1
-    return kept_L

@@ -14,10 +14,12 @@ from rna_predict.chemistry.residues import CANONICAL_PAIRS
 from rna_predict.contracts import Adjacency, GivenStructure, RnaSequence, require_same_input
 from rna_predict.errors import ConfigError, ContractError, InputError, PredictionError
 from rna_predict.formats.dot_bracket import forced_unpaired, from_dot_bracket, to_dot_bracket
+from rna_predict.stage_a_adjacency.backends import BACKENDS
 from rna_predict.stage_a_adjacency.config import BACKEND_NAMES, StageAConfig
+from rna_predict.stage_a_adjacency.evidence import constraints_of
 from rna_predict.stage_a_adjacency.folding import Constraints, pair_probabilities
-from rna_predict.stage_a_adjacency.given import constrain
-from rna_predict.stage_a_adjacency.stage import BACKENDS, predict_adjacency
+from rna_predict.stage_a_adjacency.given import given_evidence
+from rna_predict.stage_a_adjacency.stage import predict_adjacency
 from rna_predict.stage_a_adjacency.viennarna import fold, mea_matching
 
 HAIRPIN = RnaSequence(id="hairpin", sequence="GGGCUUCGGCCC")
@@ -254,17 +256,13 @@ def test_a_given_pseudoknot_is_put_on_top_of_the_fold():
 
 
 def test_the_backend_is_told_what_holds_and_what_is_put_on_top():
-    told = []
-
-    def recording(sequence: str, config: StageAConfig, constraints: Constraints):
-        told.append(constraints)
-        return fold(sequence, config, constraints)
-
     sequence = RnaSequence(id="knot", sequence="GGGGAAACCAAACCCCAAAGGAA")
-    constrain(sequence.sequence, stated(sequence, "((((...[[...))))...]].x"), StageAConfig(), recording)
-    assert told[0].pairs == ((0, 15), (1, 14), (2, 13), (3, 12))
-    assert told[0].unpaired == (7, 8, 19, 20, 22)
-    assert told[0].bonus_LL is None
+    stem = stated(sequence, "((((...[[...))))...]].x")
+    told = constraints_of([given_evidence(sequence.sequence, stem, StageAConfig())])
+    assert told.pairs == ((0, 15), (1, 14), (2, 13), (3, 12))
+    assert told.unpaired == (7, 8, 19, 20, 22)
+    assert told.bonus_LL is None
+    assert told.present == ["pairs", "unpaired"]
 
 
 def test_a_given_pair_keeps_the_short_stem_that_grows_on_it():
@@ -388,7 +386,7 @@ def test_a_wrong_setting_is_named(change, message):
 
 def test_every_named_backend_exists():
     assert tuple(BACKENDS) == BACKEND_NAMES
-    assert BACKENDS["viennarna"] is fold
+    assert [backend.name for backend in BACKENDS.values()] == list(BACKEND_NAMES)
 
 
 # The file, and what the stage may import
