@@ -4,7 +4,7 @@ RNAs of one family resemble each other: a thousand of them are no thousand indep
 draws groups with replacement, and within each drawn group its rows with replacement (Davison & Hinkley 1997, §3.8).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,12 +76,24 @@ def grouped_means(
     return found
 
 
-def resampled_rows(groups: Sequence[str], rng: np.random.Generator) -> np.ndarray:
-    """One draw: indices of rows, groups with replacement and rows within each with replacement, int [about N]."""
+def row_weights(groups: Sequence[str], seed: int, draws: int = DRAWS) -> np.ndarray:
+    """How often each row is drawn, float [D, N]: groups with replacement, and rows within each with replacement.
+
+    For statistics of sums over rows that are no mean of a column, such as a calibration error.
+    """
     code_N, names = _group_codes(groups)
-    members = [np.flatnonzero(code_N == code) for code in range(len(names))]
-    chosen = rng.integers(len(names), size=len(names))
-    return np.concatenate([rng.choice(members[code], size=len(members[code])) for code in chosen])
+    weight_DN = np.zeros((draws, len(code_N)))
+    for draw_K, member_N, weight_KN in _group_draws(code_N, len(names), np.random.default_rng(seed), draws):
+        part_DN = np.zeros((draws, int(member_N.sum())))
+        np.add.at(part_DN, draw_K, weight_KN)
+        weight_DN[:, member_N] = part_DN
+    return weight_DN
+
+
+def interval(drawn_D: np.ndarray, level: float = LEVEL) -> tuple[float, float]:
+    """The percentile interval of a statistic's draws."""
+    low, high = np.quantile(drawn_D, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
 
 
 def _group_codes(groups: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -101,20 +113,29 @@ def _draw(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Means over rows and over groups of every draw, each [D, M]."""
     groups, columns = int(code_N.max(initial=-1)) + 1, filled_NM.shape[1]
-    chosen_DG = rng.integers(max(groups, 1), size=(draws, groups))
     sum_DM, count_DM, mean_DM, used_DM = np.zeros((4, draws, columns))
-    for code in range(groups):
-        times_D = (chosen_DG == code).sum(axis=1)
-        draw_K = np.repeat(np.arange(draws), times_D)  # a group that is drawn twice gets two draws of its rows
-        member_N = code_N == code
-        size = int(member_N.sum())
-        weight_KN = rng.multinomial(size, np.full(size, 1 / size), size=len(draw_K)).astype(float)
+    for draw_K, member_N, weight_KN in _group_draws(code_N, groups, rng, draws):
         sum_KM, count_KM = weight_KN @ filled_NM[member_N], weight_KN @ known_NM[member_N]
         np.add.at(sum_DM, draw_K, sum_KM)
         np.add.at(count_DM, draw_K, count_KM)
         np.add.at(mean_DM, draw_K, sum_KM / np.maximum(count_KM, 1))
         np.add.at(used_DM, draw_K, count_KM > 0)
     return _ratio(sum_DM, count_DM), _ratio(mean_DM, used_DM)
+
+
+def _group_draws(
+    code_N: np.ndarray, groups: int, rng: np.random.Generator, draws: int
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """For each group: the draws that have it [K], its rows bool [N], and how often each of them is drawn [K, rows].
+
+    A draw that has the group twice stands there twice, and its rows are drawn anew.
+    """
+    chosen_DG = rng.integers(max(groups, 1), size=(draws, groups))
+    for code in range(groups):
+        draw_K = np.repeat(np.arange(draws), (chosen_DG == code).sum(axis=1))
+        member_N = code_N == code
+        size = int(member_N.sum())
+        yield draw_K, member_N, rng.multinomial(size, np.full(size, 1 / size), size=len(draw_K)).astype(float)
 
 
 def _rows_mean(sum_GM: np.ndarray, count_GM: np.ndarray) -> np.ndarray:
@@ -135,5 +156,5 @@ def _mean(value: float, drawn_D: np.ndarray, rows: int, groups: int, level: floa
     drawn_D = drawn_D[np.isfinite(drawn_D)]
     if groups < 2 or not len(drawn_D):
         return Mean(value=float(value), low=None, high=None, rows=rows, groups=groups)
-    low, high = np.quantile(drawn_D, [(1 - level) / 2, (1 + level) / 2])
-    return Mean(value=float(value), low=float(low), high=float(high), rows=rows, groups=groups)
+    low, high = interval(drawn_D, level)
+    return Mean(value=float(value), low=low, high=high, rows=rows, groups=groups)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rna_predict.evaluation.bootstrap import grouped_means, resampled_rows
+from rna_predict.evaluation.bootstrap import grouped_means, interval, row_weights
 
 
 def test_both_means_of_a_hand_count():
@@ -65,9 +65,16 @@ def test_no_rows_and_one_group_have_no_interval():
 
 
 def test_a_draw_keeps_whole_groups():
-    groups = ["a"] * 5 + ["b"] * 3 + ["c"]
-    for seed in range(20):
-        drawn = [groups[row] for row in resampled_rows(groups, np.random.default_rng(seed))]
-        counts = [drawn.count(name) for name in "abc"]
-        assert [count % size for count, size in zip(counts, (5, 3, 1), strict=True)] == [0, 0, 0]
-        assert sum(count // size for count, size in zip(counts, (5, 3, 1), strict=True)) == 3
+    groups = np.array(["a"] * 5 + ["b"] * 3 + ["c"])
+    weight_DN = row_weights(groups.tolist(), seed=0, draws=50)
+    times = np.stack([weight_DN[:, groups == name].sum(axis=1) / (groups == name).sum() for name in "abc"])
+    assert np.array_equal(times, times.astype(int))
+    assert (times.sum(axis=0) == 3).all()
+    assert times.max() == 3
+
+
+def test_weights_and_means_are_of_the_same_draws():
+    values, groups = np.random.default_rng(0).random(40), [str(k % 6) for k in range(40)]
+    weight_DN = row_weights(groups, seed=4)
+    mean = grouped_means(values[:, None], groups, seed=4)[0].rows
+    assert (mean.low, mean.high) == pytest.approx(interval(weight_DN @ values / weight_DN.sum(axis=1)))
