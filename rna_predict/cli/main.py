@@ -12,6 +12,7 @@ from rna_predict.cli import (
     dataset,
     db,
     evaluate,
+    families,
     geometry,
     plan,
     predict,
@@ -38,11 +39,12 @@ app.command("train")(train.train)
 app.command("plan")(plan.plan)
 app.command("evaluate")(evaluate.evaluate)
 app.command("geometry")(geometry.geometry)
-app.command("bench")(bench.bench)
+app.add_typer(bench.app, name="bench")
 app.add_typer(configuration.app, name="config")
 app.add_typer(priors.app, name="priors")
 app.add_typer(dataset.app, name="dataset")
 app.add_typer(weights.app, name="weights")
+app.add_typer(families.app, name="families")
 app.add_typer(db.app, name="db")
 app.command("prepare")(stages.prepare)
 app.command("stage-a")(stages.stage_a)

@@ -1,0 +1,1 @@
+"""RNA families: profiles and consensus structures of Rfam, and what they say of one sequence."""
