@@ -11,6 +11,7 @@ from rna_predict.cli import (
     configuration,
     dataset,
     db,
+    draw,
     evaluate,
     families,
     geometry,
@@ -38,6 +39,7 @@ app.command("predict")(predict.predict)
 app.command("train")(train.train)
 app.command("plan")(plan.plan)
 app.command("evaluate")(evaluate.evaluate)
+app.command("draw")(draw.draw)
 app.command("geometry")(geometry.geometry)
 app.add_typer(bench.app, name="bench")
 app.add_typer(configuration.app, name="config")

@@ -19,10 +19,11 @@ import numpy as np
 
 from rna_predict.contracts.adjacency import MIN_LOOP
 from rna_predict.contracts.given import GivenStructure
-from rna_predict.contracts.sequence import RnaSequence
+from rna_predict.contracts.sequence import ID_PATTERN, RnaSequence
 from rna_predict.errors import ContractError, InputError
 from rna_predict.formats.dot_bracket import forced_unpaired, from_dot_bracket
-from rna_predict.formats.reading import read_text
+from rna_predict.formats.normalise import checked_sequence
+from rna_predict.formats.reading import Notice, read_text
 
 ENDINGS = {
     ".dbn": "dbn",
@@ -110,6 +111,42 @@ def read_given(path: Path, sequence: RnaSequence, format_name: str | None = None
         return _from_structure(path, entry, sequence) if name == "dbn" else _from_rows(path, entry, sequence)
     except ContractError as error:
         raise InputError(str(error)) from error
+
+
+def read_structures(path: Path) -> tuple[list[tuple[RnaSequence, GivenStructure]], list[Notice]]:
+    """Read every RNA of a file that holds sequences as well: dbn, ct or bpseq.
+
+    A structure whose name cannot be an id is named after the file where it is the only one.
+
+    Returns:
+        Sequence and structure of each, in order, and what was converted in the letters.
+
+    Raises:
+        InputError: another format, no sequence, a refused letter or name, or what `read_given` refuses.
+    """
+    name = format_of(path)
+    if name not in _SPLITTERS:
+        raise InputError(f"{path}: {name} holds no sequence. Give one of {', '.join(sorted(_SPLITTERS))}.")
+    entries = _SPLITTERS[name](path)
+    found: list[tuple[RnaSequence, GivenStructure]] = []
+    notices: list[Notice] = []
+    for entry in entries:
+        label = f"{path}, line {entry.line}"
+        letters = entry.sequence or "".join(words[1] for _, words in entry.rows)
+        if not letters:
+            raise InputError(f"{label}: the structure has no sequence. Put one above it.")
+        named = ID_PATTERN.fullmatch(entry.name) or len(entries) > 1
+        try:
+            sequence, changed = checked_sequence(entry.name if named else path.name.partition(".")[0], letters)
+        except InputError as error:
+            raise InputError(f"{label}: {error}") from error
+        try:
+            given = _from_structure if name == "dbn" else _from_rows
+            found.append((sequence, given(path, entry, sequence)))
+        except ContractError as error:
+            raise InputError(str(error)) from error
+        notices += changed
+    return found, notices
 
 
 def _choose(path: Path, entries: list[_Entry], name: str) -> _Entry:

@@ -119,6 +119,7 @@ def test_imports_point_one_way(root):
         ("rna_predict.contracts", ("torch",)),
         ("rna_predict.formats.models", ("torch",)),
         ("rna_predict.config", ("torch", "snakemake")),
+        ("rna_predict.report.figures", ("torch", "hydra", "gemmi")),
         ("rna_predict.data.build", ("torch", "hydra", "lancedb", "Bio", "rnapolis")),
         ("rna_predict.data.dataset", ("torch", "lancedb")),
     ],

@@ -288,6 +288,7 @@ localrules:
     resolve_config,
     resolve_training,
     prepare_input,
+    draw_base_pairs,
     export_prediction,
     track_predictions,
 
