@@ -99,7 +99,8 @@ def choose_rows(table: PairTable, settings: RowSettings) -> Selection:
     chosen = _first_of_each(single, families, settings.rows_per_family, settings.seed)
     left_out["beyond --rows of its family"] = len(single) - len(chosen)
     if not chosen:
-        raise InputError(f"{table.folder}: no row to measure; left out: {dict(left_out)}. Other sources or lengths?")
+        reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.items() if count) or "no held-out row"
+        raise InputError(f"{table.folder}: no row to measure; left out: {reasons}. Other sources or lengths?")
     chosen.sort(key=lambda row: (row.split == WITHIN, row.family, row.id))
     held_out = {row.family for row in table.rows if row.split in across}
     return Selection(
