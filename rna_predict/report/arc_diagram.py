@@ -230,7 +230,6 @@ def _paint_sequence(content: Group, subject: Subject, plan: _Plan) -> None:
 
 
 def ticks_of(length: int, apart: float) -> list[int]:
-    """1-based residues that are numbered: 1 and every tenth, or fewer so that they are `apart` residues apart."""
+    """1-based residues that are numbered: 1 and every tenth, or fewer so that they are about `apart` residues apart."""
     step = next((k for k in (10, 20, 50, 100, 200, 500) if k >= apart), 1000)
-    every = list(range(step, length + 1, step))
-    return every if every and every[0] <= 1 + apart and step > apart else [1, *every]
+    return [1, *range(step, length + 1, step)]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from rna_predict.report.palette import CARD, FAINT, INK, colour
 from rna_predict.report.subject import Subject
-from rna_predict.report.svg import Font, Group, Pen, Point, Svg
+from rna_predict.report.svg import Font, Group, Pen, Point, Svg, numbers
 
 LETTER_WIDTH = 0.56
 """Mean width of a letter in font sizes, on the wide side: text is measured by no font here."""
@@ -17,7 +17,7 @@ UNITS_ACROSS = 72
 """A wide picture has its heading and key scaled so that this many font sizes go across: still read when it is fitted
 to a page."""
 
-NARROWEST = 30
+NARROWEST = 34
 """Least width of a card in font sizes: the heading needs it, whatever is drawn."""
 
 SAMPLE = 3.0
@@ -87,7 +87,7 @@ def framed(subject: Subject, what: str, size: Point, keys: list[Key]) -> Frame:
     unit = unit_of(size[0])
     inner = max(size[0], NARROWEST * unit)
     rows = _flow(keys, unit, inner)
-    margin, head = 1.5 * unit, 4.6 * unit
+    margin, head = 1.5 * unit, 5.8 * unit
     foot = (2.0 + 1.75 * len(rows)) * unit
     title = f"{what} of {subject.id}"
     card = (inner + 2 * margin, head + size[1] + foot + margin)
@@ -115,8 +115,8 @@ def _heading(group: Group, subject: Subject, unit: float, width: float) -> None:
     large = 1.35 * unit
     group.text((0, 0.5 * unit), fitted(subject.id, large, width), large, Font(size=large, weight="bold"))
     against = f" · compared with {subject.native_source}" if subject.native_L is not None else ""
-    text = f"{_counts(subject)} · {subject.source}{against}"
-    group.text((0, 2.1 * unit), fitted(text, unit, width), unit, Font(size=unit, fill=FAINT))
+    for line, text in enumerate((_counts(subject), f"{subject.source}{against}")):
+        group.text((0, (2.0 + 1.35 * line) * unit), fitted(text, unit, width), unit, Font(size=unit, fill=FAINT))
 
 
 def _scale(group: Group, subject: Subject, unit: float) -> None:
@@ -166,6 +166,6 @@ def line_sample(pen: Pen) -> Draw:
     """A sample that is a straight line."""
 
     def draw(group: Group, left: Point, unit: float) -> None:
-        group.path(f"M{left[0]:.2f} {left[1]:.2f}h{SAMPLE * unit:.2f}", pen)
+        group.path(f"M{numbers(*left)}h{numbers(SAMPLE * unit)}", pen)
 
     return draw
