@@ -92,7 +92,8 @@ def fit(sampled: Sequence[Sampled], figures: Record, seed: int) -> Calibration:
         others = [one.pairs for one in sampled if fold_of[one.row.row.family] != fold]
         part = [one for one in sampled if fold_of[one.row.row.family] == fold]
         if part:
-            mended += [_mapped(fit_calibration(others), one.above(FLOOR)) for one in part]
+            fitted = fit_calibration(others)
+            mended += [_mapped(fitted, one.above(FLOOR)) for one in part]
     families = [one.row.row.family for fold in range(FOLDS) for one in sampled if fold_of[one.row.row.family] == fold]
     error = reliability(mended, fixed_edges(), families, seed).error
     before = reliability(

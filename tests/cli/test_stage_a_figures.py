@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from rna_predict.cli import stage_a_calibration
 from rna_predict.cli.stage_a_calibration import Sampled, calibration_figures, fit
 from rna_predict.cli.stage_a_figures import (
     MEASURES,
@@ -20,6 +21,7 @@ from rna_predict.cli.stage_a_figures import (
 from rna_predict.cli.stage_a_methods import Answer
 from rna_predict.cli.stage_a_rows import BenchRow
 from rna_predict.errors import InputError
+from rna_predict.evaluation.calibration import fit_calibration
 from rna_predict.formats.dot_bracket import from_dot_bracket
 
 from .pair_tables import row
@@ -160,5 +162,22 @@ def test_the_error_of_probabilities_is_the_known_one_and_a_fit_mends_it():
     fit(samples, figures, 0)
     assert figures["ece_before_fit"] == figures["ece"]
     assert figures["ece_fitted_on_other_families"] < 0.03
+
+
+def test_no_family_judges_a_map_that_was_fitted_on_it(monkeypatch):
+    rng = np.random.default_rng(1)
+    samples = [sampled(f"s{n}", f"RF{n % 10:05d}", rng, power=1) for n in range(100)]
+    seen = []
+
+    def record(pairs, floor=None):
+        seen.append({id(one) for one in pairs})
+        return fit_calibration(pairs)
+
+    monkeypatch.setattr(stage_a_calibration, "fit_calibration", record)
+    fit(samples, {}, 0)
+    assert len(seen) == 6
+    families = [{one.row.row.family for one in samples if id(one.pairs) in group} for group in seen]
+    assert [len(names) for names in families] == [8, 8, 8, 8, 8, 10]
+    assert all(sum(name in names for names in families[:5]) == 4 for name in families[5])
     with pytest.raises(InputError, match="rows of 1 family"):
         fit([one for one in samples if one.row.row.family == "RF00001"], {}, 0)

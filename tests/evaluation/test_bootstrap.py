@@ -39,6 +39,15 @@ def test_rows_of_one_group_that_agree_count_as_little_more_than_one():
     assert width[2] < width[1] / 2.5
 
 
+def test_rows_within_a_group_are_drawn_too():
+    """Two groups of equal means, whose rows differ: drawing groups alone would leave nothing to vary."""
+    values = np.array([0.0, 1.0] * 20)[:, None]
+    mean = grouped_means(values, ["a"] * 20 + ["b"] * 20, seed=0)[0].groups
+    assert mean.value == 0.5
+    assert mean.low is not None
+    assert 0.5 - mean.low == pytest.approx(1.96 * 0.5 / np.sqrt(40), rel=0.2)
+
+
 def test_columns_are_drawn_together():
     """The interval of a difference is that of the differences: two columns that move as one differ by a constant."""
     column = np.random.default_rng(3).normal(size=60)

@@ -56,6 +56,11 @@ def test_curve_and_error_of_a_hand_count():
     assert (found.error.rows, found.error.groups) == (2, 2)
 
 
+def test_a_probability_on_an_edge_belongs_to_the_higher_bin():
+    found = reliability([sample([0.0, 0.5, 1.0], [0, 0, 0])], np.array([0.0, 0.5, 1.0]), ["a"], seed=0)
+    assert [one.pairs for one in found.bins] == [1, 2]
+
+
 def test_equal_mass_bins_hold_equally_many_pairs():
     samples = [drawn(np.random.default_rng(0), 1000)]
     samples[0].probability_N[:] **= 3
