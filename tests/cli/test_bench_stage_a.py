@@ -3,13 +3,15 @@
 import csv
 import json
 import sys
+from dataclasses import dataclass, field
 
 import pytest
 
-from rna_predict.cli import stage_a_methods
+from rna_predict.cli import stage_a_measure, stage_a_methods
 from rna_predict.cli.stage_a_measure import Options, line_up
 from rna_predict.cli.stage_a_rows import RowSettings, choose_rows
 from rna_predict.errors import ConfigError
+from rna_predict.stage_a_adjacency.config import StageAConfig
 
 from .pair_tables import row, write
 
@@ -27,7 +29,7 @@ def table(tmp_path, monkeypatch):
         row("a", HAIRPIN, "(((((....)))))", source="ArchiveII"),
         row("b", HAIRPIN, "((((......))))", source="bpRNA", family="RF00005"),
         row("knot", "GGGGAACCCCAACCCCAAGGGG", "((((..[[[[..))))..]]]]", source="bpRNA", family="cluster-1"),
-        row("w", HAIRPIN, "(((((....)))))", split="within", family="RF00010"),
+        row("w", "GGGGCUUCGGCCCA", ".((((....)))).", split="within", family="RF00010"),
         row("train", HAIRPIN, "(((((....)))))", split="train", family="RF00010"),
     ]
     return write(tmp_path / "table", rows).folder
@@ -106,6 +108,41 @@ def test_one_rna_that_fails_is_counted_and_scored_as_nothing(run, table, monkeyp
     figures = json.loads(result.out.splitlines()[-1])
     assert figures["groups"]["cross_family"]["timing"]["default"]["failed"] == 1
     assert figures["groups"]["cross_family"]["by_family"]["cluster-1"]["f1_rows"]["default"] == 0.0
+
+
+def test_held_out_families_are_kept_from_the_library_across_families_alone(run, table, monkeypatch):
+    """Each variant with its settings, on the rows that it is for; `full_library` only where it differs."""
+    asked: dict[str, list[tuple[str, list[str]]]] = {}
+    predict = stage_a_methods.predict_adjacency
+
+    def record(sequence, config):
+        asked.setdefault(sequence.sequence, []).append((config.family, config.family_exclude))
+        return predict(sequence, config)
+
+    monkeypatch.setattr(stage_a_methods, "predict_adjacency", record)
+    monkeypatch.setattr(stage_a_measure, "_stage_a_config", lambda settings: Config(family_exclude=["RF99999"]))
+    monkeypatch.setattr(stage_a_measure, "_HAS_FAMILY", True)
+    result = run("bench", "stage-a", table, "--peers", "vienna_mfe")
+    assert result.code == 0
+    knot = "GGGGAACCCCAACCCCAAGGGG"
+    blind, whole, off = ("auto", ["RF99999", "RF00001", "RF00005"]), ("auto", ["RF99999"]), ("off", ["RF99999"])
+    assert asked[knot] == [blind, off, whole]
+    within = "GGGGCUUCGGCCCA"
+    assert asked[within] == [whole, off]
+    figures = json.loads(result.out.splitlines()[-1])
+    assert list(figures["groups"]["cross_family"]["methods"]) == ["default", "no_family", "full_library", "vienna_mfe"]
+    assert list(figures["groups"]["within_family"]["methods"]) == ["default", "no_family", "vienna_mfe"]
+    assert figures["f1_default_minus_no_family_cross_family"] == 0.0
+    assert (figures["known_family_rows"], figures["known_family_families"]) == (3, 3)
+    assert figures["f1_known_family"] == pytest.approx((1 + 8 / 9 + 1) / 3, abs=1e-4)
+
+
+@dataclass(kw_only=True)
+class Config(StageAConfig):
+    """Settings of stage A with families, which have no effect here."""
+
+    family: str = "auto"
+    family_exclude: list[str] = field(default_factory=list)
 
 
 @pytest.mark.parametrize(
