@@ -7,6 +7,7 @@ from rna_predict.errors import ConfigError
 
 BACKEND_NAMES = ("viennarna",)
 READOUTS = ("mea", "centroid", "mfe")
+PSEUDOKNOTS = ("off", "threshknot", "crossing", "iterative")
 GIVEN_MODES = ("override", "constrain")
 
 
@@ -32,6 +33,26 @@ class StageAConfig:
     min_stem: int = 2
     """Predicted stems with fewer stacked pairs are left out of the matching (not of the probabilities)."""
 
+    pseudoknots: str = "off"
+    """How helices that cross others are found: `off`, `threshknot` (pairs of mutually most probable partners are the
+    matching), `crossing` (such pairs among residues that the nested matching leaves unpaired) or `iterative` (a helix
+    is taken out and the rest folded again; needs a backend with free energies)."""
+
+    pseudoknot_threshold: float = 0.3
+    """Least probability of a pair that `threshknot` and `crossing` add."""
+
+    pseudoknot_min_stem: int = 3
+    """Fewest stacked pairs of a helix that is added as part of a pseudoknot."""
+
+    pseudoknot_penalty: float = 3.0
+    """kcal/mol that a pseudoknot costs in `iterative`, besides the loops that the energy model already counts."""
+
+    pseudoknot_unpaired: float = 0.2
+    """kcal/mol that each unpaired residue within the pseudoknot costs in `iterative`."""
+
+    pseudoknot_candidates: int = 5
+    """Helices that `iterative` tries, the most promising by stacks and probabilities; each costs one more fold."""
+
     given_mode: str = "override"
     """A given structure is the answer (`override`), or its pairs hold and the rest is folded (`constrain`)."""
 
@@ -52,7 +73,7 @@ class StageAConfig:
 
     def __post_init__(self) -> None:
         """Raise ConfigError, naming the field and what it may be."""
-        choices = {"backend": BACKEND_NAMES, "readout": READOUTS, "given_mode": GIVEN_MODES}
+        choices = {"backend": BACKEND_NAMES, "readout": READOUTS, "given_mode": GIVEN_MODES, "pseudoknots": PSEUDOKNOTS}
         for name, known in choices.items():
             value = getattr(self, name)
             if value not in known:
@@ -61,6 +82,11 @@ class StageAConfig:
             "temperature_celsius": (0.0, 100.0),
             "mea_gamma": (0.01, 100.0),
             "min_stem": (1, 100),
+            "pseudoknot_threshold": (0.0, 1.0),
+            "pseudoknot_min_stem": (2, 100),
+            "pseudoknot_penalty": (0.0, 100.0),
+            "pseudoknot_unpaired": (0.0, 10.0),
+            "pseudoknot_candidates": (1, 1000),
             "given_threshold": (0.5, 1.0),  # above one half no residue can have two such pairs
             "given_bonus": (0.0, 20.0),
             "shape_slope": (0.0, 20.0),

@@ -1,5 +1,6 @@
 """What is known of an RNA's pairs besides its sequence, source by source, and what a backend is told of it."""
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -103,7 +104,7 @@ def put_on_top(fold: Fold, evidence: Sequence[Evidence]) -> Fold:
         if partner_L[i] < 0 and partner_L[j] < 0:
             partner_L[i], partner_L[j] = j, i
             raise_pair(probability_LL, i, j, probability)
-    return Fold(probability_LL=probability_LL, partner_L=partner_L, weights=fold.weights)
+    return dataclasses.replace(fold, probability_LL=probability_LL, partner_L=partner_L)
 
 
 def raise_pair(probability_LL: np.ndarray, i: int, j: int, probability: float) -> None:

@@ -20,11 +20,13 @@ class Fold:
         partner_L: int32 [L], nested or not, as in `contracts.Adjacency`; None where the backend has no matching of its
             own and one is to be read from the probabilities by `StageAConfig.readout`.
         weights: sha256 of the learned weights that it ran on, or `none`.
+        free_energy: of the ensemble, kcal/mol, pseudo-energies included; None where the backend has none.
     """
 
     probability_LL: np.ndarray
     partner_L: np.ndarray | None
     weights: str = "none"
+    free_energy: float | None = None
 
     @property
     def matching(self) -> np.ndarray:

@@ -1,5 +1,7 @@
 """From pair probabilities to a matching, whichever backend gave them."""
 
+import dataclasses
+
 import numpy as np
 
 from rna_predict.contracts.loops import find_stems
@@ -23,11 +25,7 @@ def with_matching(sequence: str, fold: Fold, config: StageAConfig, constraints: 
             partner_L = centroid(sequence, fold.probability_LL)
         else:
             raise ConfigError(f"stage_a.readout: {config.readout} is not read from probabilities. Use mea or centroid.")
-    return Fold(
-        probability_LL=fold.probability_LL,
-        partner_L=without_short_stems(partner_L, config.min_stem, constraints.pairs),
-        weights=fold.weights,
-    )
+    return dataclasses.replace(fold, partner_L=without_short_stems(partner_L, config.min_stem, constraints.pairs))
 
 
 def centroid(sequence: str, probability_LL: np.ndarray) -> np.ndarray:

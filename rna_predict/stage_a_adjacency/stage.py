@@ -8,9 +8,10 @@ from rna_predict.errors import InputError
 from rna_predict.stage_a_adjacency.backends import BACKENDS
 from rna_predict.stage_a_adjacency.config import StageAConfig
 from rna_predict.stage_a_adjacency.evidence import Evidence, constraints_of, put_on_top
-from rna_predict.stage_a_adjacency.folding import Fold
+from rna_predict.stage_a_adjacency.folding import Constraints, Fold
 from rna_predict.stage_a_adjacency.given import given_evidence, override
 from rna_predict.stage_a_adjacency.matching import with_matching
+from rna_predict.stage_a_adjacency.pseudoknots import with_pseudoknots
 from rna_predict.stage_a_adjacency.reactivity import reactivity_evidence
 
 BYTES_PER_PAIR = 80
@@ -73,9 +74,15 @@ def gather(
 def fold_with(sequence: str, config: StageAConfig, evidence: list[Evidence]) -> Fold:
     """Fold under the evidence, read the matching, and put on top what a nested fold cannot hold."""
     constraints = constraints_of(evidence)
-    fold = BACKENDS[config.backend].fold(sequence, config, constraints)
-    fold = with_matching(sequence, fold, config, constraints)
+    fold = fold_and_match(sequence, config, constraints)
+    fold = with_pseudoknots(sequence, fold, config, constraints, fold_and_match)
     return put_on_top(fold, evidence)
+
+
+def fold_and_match(sequence: str, config: StageAConfig, constraints: Constraints) -> Fold:
+    """The backend's fold, with a matching read from it where it has none."""
+    fold = BACKENDS[config.backend].fold(sequence, config, constraints)
+    return with_matching(sequence, fold, config, constraints)
 
 
 def _check(

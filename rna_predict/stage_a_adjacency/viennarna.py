@@ -34,13 +34,13 @@ def fold(sequence: str, config: StageAConfig, constraints: Constraints) -> Fold:
             f"ViennaRNA finds no structure that has all given pairs ({pairs} …). Use given_mode override."
         )
     compound.exp_params_rescale(energy)
-    compound.pf()
+    free_energy = compound.pf()[1]
     probability_LL = pair_probabilities(np.array(compound.bpp())[1:, 1:])
     if config.readout == "mfe":
         structure = mfe_structure
     else:
         structure = compound.MEA(config.mea_gamma)[0] if config.readout == "mea" else compound.centroid()[0]
-    return Fold(probability_LL=probability_LL, partner_L=from_dot_bracket(structure))
+    return Fold(probability_LL=probability_LL, partner_L=from_dot_bracket(structure), free_energy=free_energy)
 
 
 def _constrain(compound: RNA.fold_compound, config: StageAConfig, constraints: Constraints) -> None:
