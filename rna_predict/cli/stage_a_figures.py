@@ -181,6 +181,7 @@ def method_table(full: Mapping[str, Any], times: Mapping[str, Record]) -> list[R
                 "recall": cells["recall"]["families"][0],
                 "MCC": cells["mcc"]["families"][0],
                 **{title: cells[name]["families"][0] for name, title in shown.items()},
+                "knots": cells["f1_pseudoknot"]["n"],
                 "s": times[method]["seconds_median"],
                 "failed": times[method]["failed"],
             }

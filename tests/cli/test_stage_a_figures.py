@@ -100,7 +100,7 @@ def test_a_failure_counts_as_nothing_predicted_and_is_counted(three):
     assert times["default"]["failed"] == 1
     assert times["default"]["seconds_median"] == 0.5
     lines = method_table(summary(three, ["default"], MEASURES, seed=0), times)
-    assert (lines[0]["method"], lines[0]["failed"]) == ("default", 1)
+    assert (lines[0]["method"], lines[0]["failed"], lines[0]["knots"]) == ("default", 1, 0)
 
 
 def test_figures_by_dataset_and_by_length(three):
