@@ -64,12 +64,12 @@ class Surroundings:
 
     Attributes:
         xy_L2: the residues' middles.
-        radius: of their discs.
+        radius_L: of their discs.
         links_N22: lines, by their two ends.
     """
 
     xy_L2: np.ndarray
-    radius: float
+    radius_L: np.ndarray
     links_N22: np.ndarray
 
 
@@ -81,14 +81,14 @@ def place_labels(labels: list[Wanted], around: Surroundings) -> list[Label]:
         around: what they keep off.
     """
     points_N2 = np.concatenate([around.xy_L2, _points_along(around.links_N22)])
-    radius_N = np.repeat([around.radius, 1.0], [len(around.xy_L2), len(points_N2) - len(around.xy_L2)])
+    radius_N = np.concatenate([around.radius_L, np.ones(len(points_N2) - len(around.radius_L))])
     tree = KDTree(points_N2)
     angles = np.arange(DIRECTIONS) * 2 * np.pi / DIRECTIONS
     rays = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     placed: list[Label] = []
     for label in labels:
         residue, half = label.residue, half_size(label.text, label.size)
-        away = np.repeat(np.array(GAPS) + around.radius + 0.75 * label.size, DIRECTIONS)
+        away = np.repeat(np.array(GAPS) + around.radius_L[residue] + 0.75 * label.size, DIRECTIONS)
         moves = np.tile(rays, (len(GAPS), 1)) * away[:, None]
         places = around.xy_L2[residue] + moves
         close = tree.query_ball_point(around.xy_L2[residue], REACH + 2 * label.size)

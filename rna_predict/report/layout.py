@@ -37,12 +37,17 @@ class Layout:
         name: key of `LAYOUTS`.
         xy_L2: float64 [L, 2], in the picture's units, y downwards, as ViennaRNA's own
             SVG has them: 5' at the left, a tRNA's acceptor stem on top.
-        separation: least distance of two residues, in the picture's units; infinite for a single residue.
+        nearest_L: distance of each residue to the nearest other one; infinite for a single residue.
     """
 
     name: str
     xy_L2: np.ndarray
-    separation: float
+    nearest_L: np.ndarray
+
+    @property
+    def separation(self) -> float:
+        """Least distance of two residues."""
+        return float(self.nearest_L.min())
 
 
 def lay_out(partner_L: np.ndarray) -> Layout:
@@ -81,7 +86,7 @@ def skeleton(partner_L: np.ndarray) -> str:
 def _layout(structure: str, name: str) -> Layout | None:
     """One layout in the picture's units; None where ViennaRNA's coordinates are not finite."""
     if len(structure) == 1:  # naview has NaN for it
-        return Layout(name=name, xy_L2=np.zeros((1, 2)), separation=np.inf)
+        return Layout(name=name, xy_L2=np.zeros((1, 2)), nearest_L=np.full(1, np.inf))
     before = RNA.cvar.rna_plot_type
     RNA.cvar.rna_plot_type = LAYOUTS[name]  # the API has no other way to ask for a layout's coordinates
     try:
@@ -92,8 +97,7 @@ def _layout(structure: str, name: str) -> Layout | None:
     if not np.isfinite(xy_L2).all():
         return None
     xy_L2 *= STEP / ONE_STEP[name]
-    nearest = KDTree(xy_L2).query(xy_L2, k=2)[0][:, 1]
-    return Layout(name=name, xy_L2=xy_L2, separation=float(nearest.min()))
+    return Layout(name=name, xy_L2=xy_L2, nearest_L=KDTree(xy_L2).query(xy_L2, k=2)[0][:, 1])
 
 
 def _is_compact(xy_L2: np.ndarray) -> bool:

@@ -13,8 +13,11 @@ from rna_predict.report.palette import CARD, FAINT, INK, RULE, colour, ink_on
 from rna_predict.report.subject import KINDS, WRONG, Pair, Subject
 from rna_predict.report.svg import Font, Group, Pen, Point, numbers, polyline
 
-RADIUS, SMALLEST_RADIUS = 10.0, 7.5
-"""Of a residue's disc; the smaller where the layout leaves no room."""
+RADIUS = 10.0
+"""Of a residue's disc, unless its neighbour is nearer."""
+
+TOUCHING = 0.47
+"""Greatest radius of a disc in distances to the nearest residue: below a half, so that no two discs overlap."""
 
 NUMBERED = 10
 """Every so manyth residue has its number."""
@@ -57,7 +60,7 @@ class _Scene:
 
     Attributes:
         xy: middles of the residues, y downwards, from the upper left corner of the drawing.
-        radius: of the discs.
+        radius_L: of the discs.
         nested: pairs that are drawn straight.
         knotted: pairs of pseudoknots.
         missed: native pairs that were not found.
@@ -66,7 +69,7 @@ class _Scene:
     """
 
     xy: list[Point]
-    radius: float
+    radius_L: np.ndarray
     nested: list[Pair]
     knotted: list[_Curve]
     missed: list[_Curve]
@@ -94,18 +97,18 @@ def structure_drawing(subject: Subject) -> str:
 def _scene(subject: Subject) -> _Scene:
     layout = lay_out(subject.partner_L)
     xy_L2 = layout.xy_L2
-    radius = min(RADIUS, max(SMALLEST_RADIUS, 0.47 * layout.separation))
+    radius_L = np.minimum(RADIUS, TOUCHING * layout.nearest_L)
     parts = decompose(subject.partner_L)
     nested = sorted(pair for stem in parts.stems for pair in stem.pairs)
     residues = KDTree(xy_L2)
     knotted = [curve for stem in parts.pseudoknots for curve in _bend(stem, xy_L2, residues)]
     missed = [curve for stem in find_stems(_missed_partners(subject)) for curve in _bend(stem, xy_L2, residues)]
-    around = Surroundings(xy_L2=xy_L2, radius=radius, links_N22=_links(xy_L2, nested, knotted))
+    around = Surroundings(xy_L2=xy_L2, radius_L=radius_L, links_N22=_links(xy_L2, nested, knotted))
     labels = place_labels(_wanted(xy_L2), around)
     low, high = _bounds(around, _links(xy_L2, [], missed), labels)
     return _Scene(
         xy=[(float(x), float(y)) for x, y in xy_L2 - low],
-        radius=radius,
+        radius_L=radius_L,
         nested=nested,
         knotted=[_moved(curve, low) for curve in knotted],
         missed=[_moved(curve, low) for curve in missed],
@@ -171,7 +174,7 @@ def _links(xy_L2: np.ndarray, nested: list[Pair], curves: list[_Curve]) -> np.nd
 
 def _bounds(around: Surroundings, missed_N22: np.ndarray, labels: list[Label]) -> tuple[np.ndarray, np.ndarray]:
     """Upper left and lower right corner of all that is drawn."""
-    boxes = [around.xy_L2 - around.radius, around.xy_L2 + around.radius]
+    boxes = [around.xy_L2 - around.radius_L[:, None], around.xy_L2 + around.radius_L[:, None]]
     boxes += [lines_N22.reshape(-1, 2) for lines_N22 in (around.links_N22, missed_N22)]
     for label in labels:
         middle, half = np.array([label.x, label.y]), np.array(half_size(label.text, label.size))
@@ -292,13 +295,13 @@ def _cross(group: Group, middle: Point, scale: float) -> None:
 
 
 def _paint_residues(content: Group, subject: Subject, scene: _Scene) -> None:
-    size = LETTER * scene.radius
     discs = content.group("residues", Pen(stroke=CARD, width=1))
-    letters = content.group("letters", font=Font(size=size, anchor="middle", weight="bold"))
+    letters = content.group("letters", font=Font(size=LETTER * RADIUS, anchor="middle", weight="bold"))
     for index, probability in enumerate(subject.state_probabilities()):
-        shade = colour(probability)
-        discs.circle(scene.xy[index], scene.radius, Pen(fill=shade), subject.state_name(index, probability))
-        letters.text(scene.xy[index], subject.sequence[index], size, Font(fill=ink_on(shade)))
+        shade, radius = colour(probability), float(scene.radius_L[index])
+        discs.circle(scene.xy[index], radius, Pen(fill=shade), subject.state_name(index, probability))
+        font = Font(fill=ink_on(shade), size=None if radius == RADIUS else LETTER * radius)
+        letters.text(scene.xy[index], subject.sequence[index], LETTER * radius, font)
 
 
 def _paint_labels(content: Group, scene: _Scene) -> None:
@@ -311,7 +314,7 @@ def _paint_labels(content: Group, scene: _Scene) -> None:
             continue
         start, end = np.array(scene.xy[label.residue]), np.array([label.x, label.y])
         along = (end - start) / np.linalg.norm(end - start)
-        first, last = start + along * (scene.radius + 0.5), end - along * 0.55 * label.size
+        first, last = start + along * (scene.radius_L[label.residue] + 0.5), end - along * 0.55 * label.size
         if (last - first) @ along > 1:
             ticks.path(polyline([(float(x), float(y)) for x, y in (first, last)]))
         texts.text((label.x, label.y), label.text, label.size)

@@ -96,7 +96,8 @@ def test_whatever_the_structure_residues_have_finite_places_of_their_own(structu
     layout = lay_out(from_dot_bracket(structure))
     assert layout.xy_L2.shape == (len(structure), 2)
     assert np.isfinite(layout.xy_L2).all()
-    assert layout.separation > 0.25 * STEP
+    assert layout.separation == pytest.approx(nearest(layout.xy_L2) if len(structure) > 1 else np.inf)
+    assert layout.separation > 0.1 * STEP  # lonely pairs that close large loops side by side: every layout is tight
 
 
 def test_box_distance_is_that_of_the_nearest_edge():
@@ -106,7 +107,7 @@ def test_box_distance_is_that_of_the_nearest_edge():
 
 def test_labels_lie_on_nothing_and_an_end_stands_where_it_is_wanted():
     xy_L2 = lay_out(from_dot_bracket(TRNA)).xy_L2
-    around = Surroundings(xy_L2=xy_L2, radius=10.0, links_N22=np.stack([xy_L2[:-1], xy_L2[1:]], axis=1))
+    around = Surroundings(xy_L2=xy_L2, radius_L=np.full(76, 10.0), links_N22=np.stack([xy_L2[:-1], xy_L2[1:]], axis=1))
     wanted = [Wanted(text="5′", residue=0, size=13, toward=(0.0, -1.0))]
     wanted += [Wanted(text=str(k), residue=k - 1, size=13) for k in range(10, 77, 10)]
     labels = place_labels(wanted, around)
@@ -125,8 +126,29 @@ def test_labels_lie_on_nothing_and_an_end_stands_where_it_is_wanted():
 
 
 def test_the_labels_of_one_residue_stand_left_and_right_of_it():
-    around = Surroundings(xy_L2=np.zeros((1, 2)), radius=10.0, links_N22=np.zeros((0, 2, 2)))
+    around = Surroundings(xy_L2=np.zeros((1, 2)), radius_L=np.array([10.0]), links_N22=np.zeros((0, 2, 2)))
     wanted = [Wanted(text=t, residue=0, size=13, toward=(x, 0.0)) for t, x in (("5′", -1.0), ("3′", 1.0))]
     left, right = place_labels(wanted, around)
     assert (left.y, right.y) == pytest.approx((0, 0), abs=1e-9)
     assert left.x == -right.x < -15
+
+
+def test_labels_of_neighbours_do_not_lie_on_each_other():
+    around = Surroundings(
+        xy_L2=np.array([[0.0, 0.0], [12.0, 0.0]]), radius_L=np.full(2, 5.0), links_N22=np.zeros((0, 2, 2))
+    )
+    wanted = [Wanted(text=str(1000 + k), residue=k, size=13, toward=(0.0, -1.0)) for k in (0, 1)]
+    one, other = place_labels(wanted, around)
+    apart = np.abs([one.x - other.x, one.y - other.y])
+    assert (apart > 2 * np.array(half_size("1000", 13))).any()
+
+
+def test_a_label_keeps_off_discs_of_any_size_even_where_only_a_far_place_is_free():
+    angles = np.arange(0, 2 * np.pi, np.pi / 12)
+    ring = 30 * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    xy_L2 = np.concatenate([[[0.0, 0.0]], ring])
+    radius_L = np.array([10.0, *np.full(len(ring), 8.0)])
+    around = Surroundings(xy_L2=xy_L2, radius_L=radius_L, links_N22=np.zeros((0, 2, 2)))
+    (label,) = place_labels([Wanted(text="10", residue=0, size=13, toward=(0.0, -1.0))], around)
+    clear = box_distance(np.array([[label.x, label.y]]), half_size("10", 13), xy_L2[1:])[0] - radius_L[1:]
+    assert clear.min() >= 0

@@ -28,19 +28,32 @@ def test_every_residue_and_pair_is_drawn_once(any_subject, read_svg):
 def test_discs_do_not_overlap_and_letters_stand_in_them(any_subject, read_svg):
     picture = read_svg(structure_drawing(any_subject))
     discs = picture.shapes("residues")
-    xy, radius = middles(discs), float(discs[0].get("r"))
+    xy, radius = middles(discs), np.array([float(disc.get("r")) for disc in discs])
     apart = np.linalg.norm(xy[:, None] - xy, axis=-1) + 1e9 * np.eye(len(xy))
-    assert apart.min() >= 2 * radius
+    assert (apart >= radius[:, None] + radius).all()
+    assert np.median(radius) == 10
     for disc, letter in zip(discs, picture.shapes("letters"), strict=True):
         assert letter.get("x") == disc.get("cx")
-        assert 0 < float(letter.get("y")) - float(disc.get("cy")) < 0.6 * radius
+        assert 0 < float(letter.get("y")) - float(disc.get("cy")) < 0.6 * float(disc.get("r"))
+
+
+def test_where_a_layout_is_tight_its_discs_and_letters_are_small_there_alone(subject, read_svg):
+    picture = read_svg(structure_drawing(subject("(..........)(............................)...")))
+    radius = np.array([float(disc.get("r")) for disc in picture.shapes("residues")])
+    assert 2 < radius.min() < 5
+    assert (radius == 10).sum() > 30
+    xy = middles(picture.shapes("residues"))
+    apart = np.linalg.norm(xy[:, None] - xy, axis=-1) + 1e9 * np.eye(len(xy))
+    assert (apart >= radius[:, None] + radius).all()
+    sizes = [letter.get("font-size") for letter in picture.shapes("letters")]
+    assert [size is None for size in sizes] == (radius == 10).tolist()
 
 
 def test_nothing_is_cut_off_at_the_edges(any_subject, read_svg):
     picture = read_svg(structure_drawing(any_subject))
     (content,) = picture.groups("content")
     x, y = (float(part) for part in re.findall(r"[\d.]+", content.get("transform")))
-    radius = float(picture.shapes("residues")[0].get("r"))
+    radius = 10
     xy = middles(picture.shapes("residues")) + np.array([x, y])
     assert (xy - radius).min() > 0
     assert (xy + radius < picture.size).all()
@@ -108,10 +121,16 @@ def test_pseudoknots_are_curves_between_their_residues(subject, read_svg):
     curves = picture.tips("pseudoknots")
     assert set(curves) == {"G9–C27", "G10–C26", "G11–C25"}
     xy = middles(picture.shapes("residues"))
-    a, b, *control, c, d = (float(word) for word in re.findall(r"-?[\d.]+", curves["G9–C27"].get("d")))
-    assert (a, b, c, d) == pytest.approx((*xy[8], *xy[26]), abs=0.02)
-    chord, bend = xy[26] - xy[8], np.array(control) - (xy[8] + xy[26]) / 2
-    assert np.hypot(*bend) > 0.15 * np.hypot(*chord)
+    ends, controls = [], []
+    for name, (i, j) in (("G9–C27", (8, 26)), ("G10–C26", (9, 25)), ("G11–C25", (10, 24))):
+        start, control, end = np.array(re.findall(r"-?[\d.]+", curves[name].get("d")), dtype=float).reshape(3, 2)
+        assert (*start, *end) == pytest.approx((*xy[i], *xy[j]), abs=0.02)
+        ends.append((start, end))
+        controls.append(control)
+    start, end = np.mean(ends, axis=0)
+    chord, bend = end - start, np.mean(controls, axis=0) - (start + end) / 2
+    assert abs(chord @ bend) < 0.01 * chord @ chord  # the stem bends to its side …
+    assert 0.15 < np.hypot(*bend) / np.hypot(*chord) < 1.05  # … and visibly
     assert "pseudoknot pair" in picture.key
     assert "pseudoknot" not in read_svg(structure_drawing(subject("((...))"))).key
 

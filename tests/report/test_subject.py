@@ -49,7 +49,12 @@ def test_pairs_are_right_wrong_or_missed():
 
 def test_kinds_go_by_the_letters():
     subject = subject_of_adjacency(adjacency())
-    assert [subject.kind(pair) for pair in ((1, 8), (0, 9), (3, 8))] == ["Watson-Crick", "wobble", "non-canonical"]
+    assert [subject.kind(pair) for pair in ((1, 8), (0, 9), (9, 1), (3, 8))] == [
+        "Watson-Crick",
+        "wobble",
+        "wobble",
+        "non-canonical",
+    ]
 
 
 def test_a_structure_from_a_file_has_no_probabilities():

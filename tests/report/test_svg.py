@@ -62,7 +62,7 @@ def test_stops_are_met_and_values_outside_are_clipped():
 def test_letters_are_read_on_every_colour():
     shades = [*(colour(k / 100) for k in range(101)), UNKNOWN]
     assert min(contrast(ink_on(shade), shade) for shade in shades) >= 3
-    assert ink_on(colour(1)) == CARD
+    assert ink_on(colour(1)) == ink_on(colour(0.5)) == CARD
     assert ink_on(colour(0)) == INK
 
 
@@ -135,3 +135,10 @@ def test_texts_do_not_run_over_the_card(draw, any_subject, read_svg):
         size = float(group.get("font-size") or group[-1].get("font-size"))
         for text in group.iter("{http://www.w3.org/2000/svg}text"):
             assert left + float(text.get("x")) + 0.5 * size * len(text.text) < picture.size[0]
+
+
+def test_a_long_heading_is_cut_at_the_card(subject, read_svg):
+    picture = read_svg(arc_diagram(replace(subject("(...)"), source="viennarna+" * 20)))
+    assert picture.heading[2].startswith("viennarna+viennarna+")
+    assert picture.heading[2].endswith("…")
+    assert 0.5 * 13 * len(picture.heading[2]) < picture.size[0] - 2 * 1.5 * 13
