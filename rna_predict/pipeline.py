@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from rna_predict.contracts import Adjacency, Coordinates, Embeddings, Ensemble, RnaSequence, Torsions
 from rna_predict.contracts.alignment import Alignment
 from rna_predict.contracts.given import GivenStructure
+from rna_predict.contracts.reactivity import Reactivity
 from rna_predict.stage_a_adjacency.config import StageAConfig
 from rna_predict.stage_a_adjacency.stage import predict_adjacency
 from rna_predict.stage_b_torsion.config import StageBConfig
@@ -49,6 +50,7 @@ def predict(
     given: GivenStructure | None = None,
     on_stage: Callable[[str], None] | None = None,
     alignment: Alignment | None = None,
+    reactivity: Reactivity | None = None,
 ) -> Prediction:
     """Predict the structure of one RNA.
 
@@ -58,6 +60,7 @@ def predict(
         given: a secondary structure to keep to.
         on_stage: called with a few words before each stage, for progress.
         alignment: of the RNA's homologs, which stage B's trunk reads.
+        reactivity: chemical probing of the RNA, which stage A folds under.
 
     Raises:
         PredictionError: a stage could not produce a result that passes its own checks.
@@ -65,7 +68,7 @@ def predict(
     say = on_stage or (lambda words: None)
 
     say("A: base pairs")
-    adjacency = predict_adjacency(sequence, config.stage_a, given)
+    adjacency = predict_adjacency(sequence, config.stage_a, given, reactivity)
 
     say("B: torsions")
     torsions, embeddings = predict_torsions(sequence, adjacency, config.stage_b, alignment)

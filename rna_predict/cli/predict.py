@@ -10,7 +10,7 @@ import typer
 from rna_predict.cli.batch import Outcome, attempt, exit_code
 from rna_predict.cli.configuration import Partial, Untrained, Weights, network_settings, split_settings
 from rna_predict.cli.console import LOG, Steps, steps
-from rna_predict.cli.stages import Ambiguous, alignment_of
+from rna_predict.cli.stages import Ambiguous, Reactivities, alignment_of, given_files, reactivity_of
 from rna_predict.cli.threads import set_threads
 from rna_predict.errors import InputError
 
@@ -37,6 +37,7 @@ def predict(
             "a folder with <id>.a3m or <id>.sto for each id that has one."
         ),
     ] = None,
+    reactivity: Reactivities = None,
     models: Annotated[int | None, typer.Option(min=1, help="Models for each RNA.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of the sampler.")] = None,
     threads: Annotated[int, typer.Option(min=1, help="Threads for OpenMP, BLAS and torch.")] = 1,
@@ -62,6 +63,7 @@ def predict(
     sequences, outcomes = read_sequences(fasta, ambiguous)
     structures, failed = read_structures(ss, sequences, alone=not outcomes)
     alignments = find_alignments(msa, sequences, alone=not outcomes)
+    probed = given_files(reactivity or [], [sequence.id for sequence in sequences], "--reactivity")
     outcomes += failed
     write_status(out / "status.tsv", outcomes)
     if not sequences:
@@ -70,7 +72,8 @@ def predict(
     waiting = [sequence for sequence in sequences if sequence.id not in unfit]
     with steps(len(waiting)) as progress:
         for sequence in waiting:
-            asked = Asked(sequence, structures.get(sequence.id), alignments.get(sequence.id))
+            name = sequence.id
+            asked = Asked(sequence, structures.get(name), alignments.get(name), probed.get(name))
             outcomes.append(_predict_one(asked, config, out, progress))
             write_status(out / "status.tsv", outcomes)
             progress.done()
@@ -83,6 +86,7 @@ class Asked(NamedTuple):
     sequence: "RnaSequence"
     given: "GivenStructure | None"
     alignment: Path | None
+    reactivity: Path | None
 
 
 def _predict_one(asked: Asked, config: "PipelineConfig", out: Path, progress: Steps) -> Outcome:
@@ -98,7 +102,8 @@ def _predict_one(asked: Asked, config: "PipelineConfig", out: Path, progress: St
 
     def work(name: str) -> None:
         alignment = alignment_of(sequence, asked.alignment)
-        ensemble = run_stages(sequence, config, asked.given, on_stage, alignment).ensemble
+        reactivity = reactivity_of(sequence, asked.reactivity)
+        ensemble = run_stages(sequence, config, asked.given, on_stage, alignment, reactivity).ensemble
         write_ensemble(ensemble, out / f"{name}.cif", out / f"{name}.json")
         write_best_pdb(ensemble, out / f"{name}.pdb")
 

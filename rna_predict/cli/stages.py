@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rna_predict.cli.stage_files import StageFiles
     from rna_predict.contracts import RnaSequence
     from rna_predict.contracts.alignment import Alignment
+    from rna_predict.contracts.reactivity import Reactivity
 
 Root = Annotated[Path, typer.Option(help="Folder that holds one folder of stage files for each id.")]
 Config = Annotated[Path | None, typer.Option(help="Resolved settings of the stage; without it the defaults.")]
@@ -22,6 +23,11 @@ Status = Annotated[Path | None, typer.Option(help="JSON file with what became of
 Ids = Annotated[list[str], typer.Argument(help="One id or many; a failing one does not stop the others.")]
 Ambiguous = Annotated[
     str, typer.Option(metavar="refuse|map", help="Refuse IUPAC letters such as N, or map each to a base and say so.")
+]
+
+Reactivities = Annotated[
+    list[str] | None,
+    typer.Option(help="ID=FILE: reactivities of chemical probing (.shape, or one a line), -999 for none."),
 ]
 
 STAGES_ROOT = Path("results/stages")
@@ -59,6 +65,7 @@ def stage_a(
     root: Root = STAGES_ROOT,
     config: Config = None,
     given: Annotated[list[str] | None, typer.Option(help="ID=FILE: a secondary structure to keep to.")] = None,
+    reactivity: Reactivities = None,
     threads: Threads = 1,
     status: Status = None,
 ) -> None:
@@ -69,11 +76,13 @@ def stage_a(
     from rna_predict.stage_a_adjacency.stage import predict_adjacency
 
     structures = given_files(given or [], ids)
+    probed = given_files(reactivity or [], ids, "--reactivity")
 
     def work(files: "StageFiles", settings: Any) -> None:
         sequence = files.sequence()
         path = structures.get(files.id)
-        adjacency = predict_adjacency(sequence, settings, read_given(path, sequence) if path else None)
+        structure = read_given(path, sequence) if path else None
+        adjacency = predict_adjacency(sequence, settings, structure, reactivity_of(sequence, probed.get(files.id)))
         adjacency.save(files.path("a_adjacency.safetensors"))
         write_dbn(adjacency, files.path("a_adjacency.dbn"))
 
@@ -177,6 +186,24 @@ def alignment_of(sequence: "RnaSequence", path: Path | None) -> "Alignment | Non
     for notice in notices:
         LOG.warning("%s: %s", sequence.id, notice.message)
     return alignment
+
+
+def reactivity_of(sequence: "RnaSequence", path: Path | None) -> "Reactivity | None":
+    """Read an RNA's reactivities, if there are some, and log how many residues have one.
+
+    Raises:
+        InputError: the file cannot be read, or does not fit the RNA.
+    """
+    from rna_predict.cli.console import LOG
+    from rna_predict.formats.reactivity import read_reactivity
+
+    if path is None:
+        return None
+    reactivity, notices = read_reactivity(path, sequence)
+    LOG.info("%s: %d of %d residues have a reactivity in %s", sequence.id, reactivity.measured, sequence.length, path)
+    for notice in notices:
+        LOG.warning("%s: %s", sequence.id, notice.message)
+    return reactivity
 
 
 def given_files(pairs: list[str], ids: list[str], option: str = "--given") -> dict[str, Path]:

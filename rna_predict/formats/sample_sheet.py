@@ -1,4 +1,4 @@
-"""Read the sample sheet: tab-separated, columns id, sequence and (optional) structure and msa, as strictly as FASTA."""
+"""Read the sample sheet: tab-separated, columns id, sequence and (optional) files, as strictly as FASTA."""
 
 import csv
 from dataclasses import dataclass, field
@@ -11,17 +11,18 @@ from rna_predict.formats.normalise import check_length, checked_sequence
 from rna_predict.formats.reading import Notice, read_text
 
 REQUIRED = ("id", "sequence")
-FILES = ("structure", "msa")
+FILES = ("structure", "msa", "reactivity")
 COLUMNS = (*REQUIRED, *FILES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleRow:
-    """One RNA of the sheet; `structure` and `msa` are paths as they stand there, or None."""
+    """One RNA of the sheet; `structure`, `msa` and `reactivity` are paths as they stand there, or None."""
 
     rna: RnaSequence
     structure: Path | None
     msa: Path | None
+    reactivity: Path | None
     line: int
 
 
@@ -114,6 +115,6 @@ def _take(sheet: SampleSheet, line: int, row: dict[str, str], options: FastaOpti
     except InputError as error:
         sheet.failures.append(RecordFailure(id=ascii(row["id"][:80])[1:-1], line=line, reason=str(error)))
         return
-    structure, msa = (Path(row[column]) if row[column] else None for column in FILES)
-    sheet.rows.append(SampleRow(rna=rna, structure=structure, msa=msa, line=line))
+    files = {column: Path(row[column]) if row[column] else None for column in FILES}
+    sheet.rows.append(SampleRow(rna=rna, line=line, **files))
     sheet.notices.extend(Notice(kind=n.kind, message=n.message, id=rna.id, line=line) for n in notices)

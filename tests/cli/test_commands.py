@@ -57,6 +57,26 @@ def test_stage_a_takes_a_given_structure_by_id_and_settings_by_file(run, tmp_pat
     assert "min_stm" in result.err
 
 
+def test_stage_a_folds_under_reactivities_by_id(run, tmp_path):
+    run("prepare", "--root", tmp_path, f"h={HAIRPIN}")
+    shape = tmp_path / "h.shape"
+    shape.write_text("2 2.5\n11 2.5\n")
+    result = run("stage-a", "--root", tmp_path, "--reactivity", f"h={shape}", "h")
+    assert result.code == 0
+    assert "h: 2 of 12 residues have a reactivity" in result.err
+    adjacency = Adjacency.load(tmp_path / "h" / "a_adjacency.safetensors", RnaSequence(id="h", sequence=HAIRPIN))
+    assert adjacency.provenance.method == "viennarna+reactivity"
+    before = adjacency.probability_LL[1, 10]
+    shape.write_text("2 0\n11 0\n")
+    assert run("stage-a", "--root", tmp_path, "--reactivity", f"h={shape}", "h").code == 0
+    again = Adjacency.load(tmp_path / "h" / "a_adjacency.safetensors", RnaSequence(id="h", sequence=HAIRPIN))
+    assert before < again.probability_LL[1, 10]
+    assert again.provenance.inputs["reactivity"] != adjacency.provenance.inputs["reactivity"]
+    result = run("stage-a", "--root", tmp_path, "--reactivity", f"other={shape}", "h")
+    assert result.code == 2
+    assert "--reactivity 'other=" in result.err
+
+
 def test_stage_b_takes_an_alignment_by_id_and_says_where_it_is_not_read(run, tmp_path):
     run("prepare", "--root", tmp_path, f"h={HAIRPIN}")
     run("stage-a", "--root", tmp_path, "h")

@@ -18,15 +18,22 @@ def aligned():
 
 
 @pytest.fixture
-def stages(monkeypatch, lattice_ensemble, aligned):
+def probed():
+    """The reactivities that arrived."""
+    return {}
+
+
+@pytest.fixture
+def stages(monkeypatch, lattice_ensemble, aligned, probed):
     """Stand in for the pipeline; RNAs of these ids raise; the given structures that arrived are kept."""
     arrived = {}
     raising = {"fails": PredictionError("stage C: no closed chain"), "odd": ValueError("odd\nshape")}
 
-    def predict(sequence, config, given, on_stage, alignment):
+    def predict(sequence, config, given, on_stage, alignment, reactivity):
         on_stage("A: base pairs")
         arrived[sequence.id] = given
         aligned[sequence.id] = alignment
+        probed[sequence.id] = reactivity
         if sequence.id in raising:
             raise raising[sequence.id]
         return types.SimpleNamespace(ensemble=lattice_ensemble(sequence))
@@ -243,3 +250,26 @@ def test_alignments_that_belong_to_no_one_are_exit_code_2(run, stages, tmp_path)
         assert result.code == 2
         assert named in result.err
     assert not stages
+
+
+def test_reactivities_reach_the_rna_of_their_name(run, stages, probed, tmp_path):
+    fasta = write(tmp_path / "x.fa", ">a\nGGGAAAUCCC\n>b\nGGGAAAUCCC\n")
+    shape = write(tmp_path / "b.shape", "4 0.5\n5 -0.25\n6 -999\n")
+    result = run("predict", fasta, "--out", tmp_path / "o", "--reactivity", f"b={shape}")
+    assert result.code == 0
+    assert probed["a"] is None
+    assert probed["b"].value_L[3:5].tolist() == [0.5, 0.0]
+    assert "b: 2 of 10 residues have a reactivity" in result.err
+    assert "1 negative reactivities count as 0" in result.err
+    result = run("predict", fasta, "--out", tmp_path / "o", "--reactivity", f"c={shape}")
+    assert result.code == 2
+    assert "this id is not asked for" in result.err
+
+
+def test_reactivities_of_another_length_fail_their_rna_alone(run, stages, probed, tmp_path):
+    fasta = write(tmp_path / "x.fa", ">a\nGGGAAAUCCC\n>b\nGGGAAAUCCC\n")
+    shape = write(tmp_path / "b.shape", "11 0.5\n")
+    result = run("predict", fasta, "--out", tmp_path / "o", "--reactivity", f"b={shape}")
+    assert result.code == 1
+    assert set(probed) == {"a"}
+    assert "position 11, b has 10 residues" in result.err

@@ -44,6 +44,13 @@ def test_clean_file(write):
     assert content.failures == []
 
 
+def test_sample_sheet_names_a_file_a_column(write):
+    text = "id\treactivity\tmsa\tsequence\nhp1\ta.shape\ta.sto\tGGG\nhp2\t\t\tGGG\n"
+    rows = read_sample_sheet(write(text, "samples.tsv")).rows
+    assert (rows[0].reactivity, rows[0].msa, rows[0].structure) == (Path("a.shape"), Path("a.sto"), None)
+    assert (rows[1].reactivity, rows[1].msa, rows[1].structure) == (None, None, None)
+
+
 @pytest.mark.parametrize(
     "dirty",
     {

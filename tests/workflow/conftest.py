@@ -28,8 +28,8 @@ OWED = {
 command, *rest = sys.argv[1:]
 print("attempt of", command)
 parser = argparse.ArgumentParser()
-OPTIONS = "root config config-dir threads out given ambiguous stage stages weights untrained partial msa name"
-for name in OPTIONS.split():
+OPTIONS = "root config config-dir threads out given reactivity msa ambiguous stage stages weights untrained partial"
+for name in (*OPTIONS.split(), "name"):
     parser.add_argument(f"--{name}")
 parser.add_argument("words", nargs="*")
 options = parser.parse_intermixed_args(rest)

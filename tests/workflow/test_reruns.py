@@ -56,6 +56,19 @@ def test_until_a_stage_makes_no_later_file_and_a_given_structure_is_an_input(wor
     assert workflow.planned("--until", "stage_a_adjacency") == {"stage_a_adjacency": 1}
 
 
+def test_reactivities_are_an_input_of_stage_a_alone(workflow):
+    workflow.stand_in()
+    (workflow.folder / "x.shape").write_text("0.1")
+    sheet = "id\tsequence\tstructure\treactivity\none\tACGUACGU\t\tx.shape\n"
+    (workflow.folder / "config" / "samples.tsv").write_text(sheet)
+    workflow.run("--cores", "1", "--until", "stage_b_torsion")
+    stages = workflow.folder / "results" / "stages" / "one"
+    assert "--reactivity=one=x.shape" in (stages / "a_adjacency.dbn").read_text()
+    assert "reactivity" not in (stages / "b_torsions.safetensors").read_text()
+    (workflow.folder / "x.shape").write_text("0.2")
+    assert workflow.planned("--until", "stage_a_adjacency") == {"stage_a_adjacency": 1}
+
+
 def test_a_second_run_refuses_while_one_writes_and_a_dead_one_holds_nothing(workflow):
     workflow.stand_in()
     results = workflow.folder / "results"

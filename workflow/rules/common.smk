@@ -76,6 +76,11 @@ def msa_of(wildcards):
     return row_of(wildcards).get("msa") or []
 
 
+def reactivity_of(wildcards):
+    """The file with the RNA's reactivities, or no file."""
+    return row_of(wildcards).get("reactivity") or []
+
+
 def root_of_stages(wildcards, output):
     """The folder above the RNA's own: what the stage commands take as --root."""
     return str(Path(output[0]).parents[1])
@@ -104,6 +109,11 @@ def given_argument(wildcards, input):
 def msa_argument(wildcards, input):
     """`--msa <id>=<file>` as a list, or nothing."""
     return [f"--msa={wildcards.id}={input.msa}"] if input.get("msa") else []
+
+
+def reactivity_argument(wildcards, input):
+    """`--reactivity <id>=<file>` as a list, or nothing."""
+    return [f"--reactivity={wildcards.id}={input.reactivity}"] if input.get("reactivity") else []
 
 
 def natives_folder(wildcards):

@@ -1,8 +1,9 @@
 rule stage_a_adjacency:
-    """Base pairs: probabilities and a valid matching, from the sequence and, where the sheet names one, a given structure."""
+    """Base pairs: probabilities and a valid matching, from the sequence and, where there are, a structure and reactivities."""
     input:
         sequence=rules.prepare_input.output.sequence,
         given=structure_of,
+        reactivity=reactivity_of,
         config=rules.resolve_config.output.settings.replace("{stage}", "stage_a"),
     output:
         adjacency=f"{RESULTS}/stages/{{id}}/a_adjacency.safetensors",
@@ -21,7 +22,8 @@ rule stage_a_adjacency:
     params:
         root=root_of_stages,
         given=given_argument,
+        reactivity=reactivity_argument,
     shell:
         "python -m rna_predict stage-a --root {params.root:q} --config {input.config:q} --threads {threads}"
-        " {params.given:q} {wildcards.id:q} 2>&1"
+        " {params.given:q} {params.reactivity:q} {wildcards.id:q} 2>&1"
         " | tee {log:q}.attempt{resources.attempt} > {log:q}"
