@@ -2,20 +2,38 @@
 
 import json
 
+import numpy as np
 import pytest
 
-from rna_predict.contracts import Adjacency
+from rna_predict.contracts import Adjacency, Provenance, RnaSequence
+from rna_predict.formats.dot_bracket import from_dot_bracket
+from rna_predict.formats.fasta import write_fasta
 
 KNOT = "GCGCGGCACCGUCCGCGGAACAAACGG", ".(((((..[[[.))))).......]]]"
 NAMES = ["arcs.svg", "dots.svg", "structure.svg"]
 
 
+STAGES = {"h": ("GGGCUUCGGCCC", "((((....))))"), "knot": (KNOT[0], ".(((((......)))))..........")}
+"""What stage A has found here: a hairpin, and a pseudoknot without its second stem."""
+
+
 @pytest.fixture
-def stages(run, tmp_path):
-    """A folder where stage A has done two RNAs."""
+def stages(tmp_path):
+    """A folder with stage A's files of two RNAs."""
     root = tmp_path / "stages"
-    assert run("prepare", "--root", root, "h=GGGCUUCGGCCC", f"knot={KNOT[0]}").code == 0
-    assert run("stage-a", "--root", root, "h", "knot").code == 0
+    for name, (letters, structure) in STAGES.items():
+        partner_L = from_dot_bracket(structure)
+        probability_LL = np.zeros((len(letters), len(letters)), dtype=np.float32)
+        paired = np.flatnonzero(partner_L >= 0)
+        probability_LL[paired, partner_L[paired]] = 0.75
+        Adjacency(
+            id=name,
+            sequence=letters,
+            provenance=Provenance(method="viennarna", package_version="0"),
+            probability_LL=probability_LL,
+            partner_L=partner_L,
+        ).save(root / name / "a_adjacency.safetensors")
+        write_fasta(RnaSequence(id=name, sequence=letters), root / name / "sequence.fasta")
     return root
 
 
@@ -25,9 +43,9 @@ def test_a_stage_folder_and_a_stage_file_are_drawn(run, stages, tmp_path):
     assert (result.code, result.out) == (0, "")
     assert sorted(path.name for path in (out / "h").iterdir()) == NAMES
     text = (out / "h" / "structure.svg").read_text()
-    pairs = Adjacency.load(stages / "h" / "a_adjacency.safetensors").pairs
-    assert f"12 nt, {len(pairs)} pairs" in text
-    assert text.count("paired with") == 2 * len(pairs) == 8
+    assert "12 nt, 4 pairs" in text
+    assert text.count("paired with") == 8
+    assert "G1–C12 0.75" in text
     assert "27 nt" in (out / "knot" / "arcs.svg").read_text()
 
 
