@@ -5,7 +5,7 @@ Units: Å and radians in (-π, π].
 """
 
 from rna_predict.atomic import atomic_path
-from rna_predict.contracts.adjacency import Adjacency
+from rna_predict.contracts.adjacency import Adjacency, FamilyFound
 from rna_predict.contracts.alignment import Alignment
 from rna_predict.contracts.coordinates import BUILD_METHODS, Coordinates
 from rna_predict.contracts.embeddings import DISTOGRAM_ATOMS, DISTOGRAM_EDGES, Embeddings
@@ -35,6 +35,7 @@ __all__ = [
     "Coordinates",
     "Embeddings",
     "Ensemble",
+    "FamilyFound",
     "GivenStructure",
     "Loop",
     "LoopDecomposition",

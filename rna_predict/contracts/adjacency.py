@@ -1,7 +1,7 @@
 """Stage A's result: pair probabilities and a valid matching."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -13,6 +13,38 @@ MIN_LOOP = 3
 """Fewest unpaired residues that a hairpin loop can have."""
 
 
+class FamilyFound(NamedTuple):
+    """A family of RNA that stage A found in the sequence.
+
+    Attributes:
+        accession: Rfam's, e.g. RF00005.
+        name: the family's.
+        evalue: expected number of hits this good in a random sequence among all families.
+        first: first residue of the hit, from 1.
+        last: last residue of the hit.
+        query_coverage: share of the sequence within the hit.
+        model_coverage: share of the family's profile within the hit.
+        release: where the family comes from, e.g. `Rfam 14.9`.
+    """
+
+    accession: str
+    name: str
+    evalue: float
+    first: int
+    last: int
+    query_coverage: float
+    model_coverage: float
+    release: str
+
+    @property
+    def sentence(self) -> str:
+        """One line for logs and headers."""
+        return (
+            f"residues {self.first}-{self.last} are {self.name} ({self.accession} of {self.release}), "
+            f"E-value {self.evalue:.1e}, {self.model_coverage:.0%} of the family's profile"
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adjacency(Record):
     """Base pairs of one RNA.
@@ -22,18 +54,23 @@ class Adjacency(Record):
         partner_L: int32 [L], index of the paired residue or -1; a valid matching (mutual, at least three
             residues between, A-U, C-G or G-U unless `given` allows others), pseudoknots kept.
         given: whether the user gave the structure (then non-canonical pairs are taken as they are).
+        families: those that were found in the sequence, best first; the provenance's inputs name `family` where they
+            took part in the pairs.
     """
 
     SCHEMA: ClassVar[str] = "rna_predict.adjacency"
+    VERSION: ClassVar[int] = 2
     STAGE: ClassVar[str] = "stage_a"
 
     probability_LL: np.ndarray = array("float32")
     partner_L: np.ndarray = array("int32")
     given: bool = False
+    families: tuple[FamilyFound, ...] = ()
 
     def __post_init__(self) -> None:
         """Raise ContractError when the matrix or the matching breaks a rule above."""
         Record.__post_init__(self)
+        self._check_families()
         length = self.length
         self.expect_shape("probability_LL", (length, length))
         self.expect_shape("partner_L", (length,))
@@ -45,6 +82,19 @@ class Adjacency(Record):
         if matrix.sum(axis=1).max() > 1 + 1e-3:
             raise ContractError(f"probability_LL of {self.id}: a residue's pair probabilities sum to more than 1")
         self._check_matching()
+
+    def _check_families(self) -> None:
+        """From a file they come as lists."""
+        try:
+            found = tuple(FamilyFound(*one) for one in self.families)
+        except TypeError as error:
+            raise ContractError(f"families of {self.id}: {error}") from error
+        for one in found:
+            if not 1 <= one.first <= one.last <= self.length or not one.evalue >= 0:
+                raise ContractError(
+                    f"families of {self.id}: {one.accession} lies at {one.first}-{one.last} with E-value {one.evalue}"
+                )
+        object.__setattr__(self, "families", found)
 
     def _check_matching(self) -> None:
         partner = self.partner_L

@@ -80,6 +80,7 @@ class FamilyLibrary:
         codes: each family's profile.
         packed_rows: each block of `BLOCK` families' seed rows, xz.
         made_by: command, licence and hash of the seeds, by name.
+        digest: sha256 of the file's content; empty before it is one.
     """
 
     release: str
@@ -87,6 +88,7 @@ class FamilyLibrary:
     codes: tuple[ProfileCodes, ...]
     packed_rows: tuple[bytes, ...]
     made_by: dict[str, str]
+    digest: str = ""
 
     def __post_init__(self) -> None:
         """Raise ContractError where lengths disagree or accessions are not in strictly rising order."""
@@ -195,6 +197,7 @@ def _unpacked(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> FamilyLi
         codes=tuple(ProfileCodes(match_M4=m, transition_M7=t, evalue_6=e) for m, t, e in parts),
         packed_rows=tuple(rows[first:last] for first, last in zip([0, *ends], ends, strict=False)),
         made_by=header["made_by"],
+        digest=header["content"],
     )
 
 

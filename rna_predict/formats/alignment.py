@@ -90,12 +90,35 @@ def read_alignment(
     format_name = options.format or _format_of(path)
     text = read_text(path, options.max_bytes)
     rows, insert_W = _from_a3m(path, text, sequence) if format_name == "a3m" else _from_stockholm(path, text, sequence)
+    return _gathered((path, sequence), rows, insert_W, options)
+
+
+def parse_a3m(text: str, sequence: RnaSequence, source: str) -> Alignment:
+    """The alignment that `read_alignment` would read from a file of this text.
+
+    Args:
+        text: a3m, its first row the sequence.
+        sequence: the RNA.
+        source: where it comes from, for messages.
+
+    Raises:
+        InputError: as `read_alignment`.
+    """
+    path = Path(source)
+    rows, insert_W = _from_a3m(path, text, sequence)
+    return _gathered((path, sequence), rows, insert_W, AlignmentOptions())[0]
+
+
+def _gathered(
+    against: tuple[Path, RnaSequence], rows: Iterator[_Row], insert_W: np.ndarray | None, options: AlignmentOptions
+) -> tuple[Alignment, list[Notice]]:
+    path, sequence = against
     kept = _Kept()
     for row in rows:
         if len(kept.names) == options.max_rows:
             kept.capped = True
             break
-        _take(kept, row, _codes(path, row, insert_W), (path, sequence))
+        _take(kept, row, _codes(path, row, insert_W), against)
     alignment = Alignment(
         id=sequence.id,
         sequence=sequence.sequence,

@@ -82,7 +82,8 @@ def compare_readouts(chains: list[Native]) -> list[ReadoutScore]:
     """Score every candidate on the same chains, best mean F1 first."""
     scores = []
     for name, config in candidates().items():
-        found = [set(predict_adjacency(native.sequence, config).pairs) for native in chains]
+        alone = dataclasses.replace(config, family="off")  # readouts of the energy model itself
+        found = [set(predict_adjacency(native.sequence, alone).pairs) for native in chains]
         scores.append(_score(name, found, [native.pairs for native in chains]))
         logger.info("%s: mean F1 %.3f over %d chains", name, scores[-1].f1, len(chains))
     return sorted(scores, key=lambda score: -score.f1)

@@ -1,7 +1,8 @@
 """How stage A folds, and what it does with a given structure."""
 
 import math
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 
 from rna_predict.errors import ConfigError
 
@@ -9,6 +10,7 @@ BACKEND_NAMES = ("viennarna",)
 READOUTS = ("mea", "centroid", "mfe")
 PSEUDOKNOTS = ("off", "threshknot", "crossing", "iterative")
 GIVEN_MODES = ("override", "constrain")
+FAMILY_MODES = ("auto", "off")
 
 
 @dataclass(kw_only=True)
@@ -68,12 +70,32 @@ class StageAConfig:
     shape_intercept: float = -0.6
     """kcal/mol, b of the same formula: what a residue of reactivity 0 gains by stacking."""
 
+    family: str = "auto"
+    """`auto` looks the sequence up among Rfam's families and favours the pairs of those it finds; `off` does not.
+    Chosen, with the four numbers below, in docs/decisions/0014-families.md."""
+
+    family_evalue: float = 0.01
+    """Largest E-value of a family's hit, for one sequence against all families."""
+
+    family_weight: float = 1.25
+    """kcal/mol by which a consensus pair that is certainly aligned and formed by all seed rows is favoured."""
+
+    family_loop_weight: float = 0.7
+    """kcal/mol that another pair costs whose residue certainly stands in a loop of the consensus."""
+
+    family_library: str = ""
+    """Another library than the one that the package carries, made by `rna-predict families build`."""
+
+    family_exclude: list[str] = field(default_factory=list)
+    """Accessions of families that are left out, e.g. [RF00005]; for measuring across families."""
+
     max_length: int = 3000
     """Longest sequence in nt: the partition function takes about a minute at 2,500 nt and grows with the cube."""
 
     def __post_init__(self) -> None:
         """Raise ConfigError, naming the field and what it may be."""
         choices = {"backend": BACKEND_NAMES, "readout": READOUTS, "given_mode": GIVEN_MODES, "pseudoknots": PSEUDOKNOTS}
+        choices |= {"family": FAMILY_MODES}
         for name, known in choices.items():
             value = getattr(self, name)
             if value not in known:
@@ -91,9 +113,15 @@ class StageAConfig:
             "given_bonus": (0.0, 20.0),
             "shape_slope": (0.0, 20.0),
             "shape_intercept": (-20.0, 0.0),
+            "family_evalue": (1e-100, 1000.0),
+            "family_weight": (0.0, 20.0),
+            "family_loop_weight": (0.0, 20.0),
             "max_length": (1, 100_000),
         }
         for name, (low, high) in ranges.items():
             value = getattr(self, name)
             if not (math.isfinite(value) and low <= value <= high):
                 raise ConfigError(f"stage_a.{name}: {value} is outside {low} … {high}.")
+        for accession in self.family_exclude:
+            if not re.fullmatch(r"RF\d{5}", accession):
+                raise ConfigError(f"stage_a.family_exclude: {accession!r} is no accession of Rfam such as RF00005.")

@@ -1,6 +1,7 @@
 """Stage A: a sequence becomes pair probabilities and a valid matching."""
 
 import dataclasses
+import logging
 
 from rna_predict import __version__
 from rna_predict.contracts import Adjacency, GivenStructure, Provenance, Reactivity, RnaSequence, digest_of
@@ -8,11 +9,14 @@ from rna_predict.errors import InputError
 from rna_predict.stage_a_adjacency.backends import BACKENDS
 from rna_predict.stage_a_adjacency.config import StageAConfig
 from rna_predict.stage_a_adjacency.evidence import Evidence, constraints_of, put_on_top
+from rna_predict.stage_a_adjacency.family import family_evidence, stated_families
 from rna_predict.stage_a_adjacency.folding import Constraints, Fold
 from rna_predict.stage_a_adjacency.given import given_evidence, override
 from rna_predict.stage_a_adjacency.matching import with_matching
 from rna_predict.stage_a_adjacency.pseudoknots import with_pseudoknots
 from rna_predict.stage_a_adjacency.reactivity import reactivity_evidence
+
+logger = logging.getLogger(__name__)
 
 BYTES_PER_PAIR = 80
 """Peak memory of ViennaRNA's partition function and the hand-over of its matrix, measured at 1,000 and 2,000 nt."""
@@ -27,7 +31,7 @@ def predict_adjacency(
     """Fold one RNA, or take or respect the structure that the user gives.
 
     The provenance's method says which: `given`, or the backend and each source of evidence, as in `viennarna`,
-    `viennarna+given`, `viennarna+reactivity`.
+    `viennarna+given`, `viennarna+reactivity`, `viennarna+family`.
 
     Raises:
         InputError: longer than `max_length`, a given structure or reactivities of another length, or sources that
@@ -56,6 +60,7 @@ def predict_adjacency(
         probability_LL=fold.probability_LL,
         partner_L=fold.matching,
         given=given is not None,
+        families=stated_families(sequence, config),
     )
 
 
@@ -68,7 +73,18 @@ def gather(
         evidence.append(given_evidence(sequence.sequence, given, config))
     if reactivity is not None:
         evidence.append(reactivity_evidence(reactivity))
+    family = family_evidence(sequence.sequence, config)
+    if family is not None and family_is_used(sequence, config):
+        evidence.append(family)
     return evidence
+
+
+def family_is_used(sequence: RnaSequence, config: StageAConfig) -> bool:
+    """Whether the backend can take a family's pairs; where not, the log says so and the result does not name it."""
+    backend = BACKENDS[config.backend]
+    if "bonus_LL" not in backend.uses:
+        logger.warning("%s: backend %s cannot use its family's pairs; they are left out", sequence.id, backend.name)
+    return "bonus_LL" in backend.uses
 
 
 def fold_with(sequence: str, config: StageAConfig, evidence: list[Evidence]) -> Fold:
