@@ -151,6 +151,15 @@ def by_name(scored: Sequence[Scored], methods: Sequence[str], key: Callable[[Ben
     return found
 
 
+def by_family(scored: Sequence[Scored], methods: Sequence[str]) -> Record:
+    """For each family its rows and each method's mean F1, without intervals: a family alone says nothing of others."""
+    found: Record = {}
+    for name, part in split_by(scored, lambda row: row.row.family).items():
+        values = {method: float(np.nanmean([one.value(method, "f1") for one in part])) for method in methods}
+        found[name] = {"rows": len(part), "f1": {method: _rounded(value) for method, value in values.items()}}
+    return found
+
+
 def headline(group: str, full: Mapping[str, Any]) -> Record:
     """The figures of one group that stand first: means over families, then over rows, then differences."""
     found: Record = {}
@@ -209,6 +218,7 @@ def file_rows(scored: Iterable[Scored]) -> Iterable[Record]:
                 "length": row.length,
                 "method": method,
                 "how": answer.how,
+                "hits": " ".join(answer.hits),
                 "seconds": "" if answer.seconds is None else f"{answer.seconds:.4f}",
                 "error": answer.error,
                 **{

@@ -3,7 +3,9 @@
 import csv
 import dataclasses
 import json
+import logging
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from rna_predict.cli.stage_a_figures import (
     NO_FAMILY,
     Record,
     Scored,
+    by_family,
     by_name,
     file_rows,
     headline,
@@ -132,20 +135,16 @@ def measure(folder: Path, options: Options) -> Measured:
     return Measured(scored=scored, figures=figures, tables=tables, calibration=calibration)
 
 
-_HAS_FAMILY = "family" in {field.name for field in dataclasses.fields(StageAConfig)}
-
-
 def line_up(options: Options, chosen: Selection) -> Line:
     """The methods to run; a program that is not there is missing with its reason."""
     line = Line()
     base = _stage_a_config(options.settings)
-    off = dataclasses.replace(base, family="off") if _HAS_FAMILY else base
-    if not _HAS_FAMILY:
-        line.missing["family"] = "stage A has no setting `family` yet"
-    if not _HAS_FAMILY or "off" in (options.family, getattr(base, "family", "off")):
+    off = dataclasses.replace(base, family="off")
+    if "off" in (options.family, base.family):
         line.methods.append(StageA(name=DEFAULT, across=off, within=off, probabilities=True))
     else:
-        blind = dataclasses.replace(base, family_exclude=[*getattr(base, "family_exclude", ()), *chosen.held_out])
+        unknown = sorted({*base.family_exclude, *with_clans(chosen.held_out, base)})
+        blind = dataclasses.replace(base, family_exclude=unknown)
         line.methods.append(StageA(name=DEFAULT, across=blind, within=base, probabilities=True))
         line.methods.append(StageA(name=NO_FAMILY, across=off, within=off))
         line.methods.append(StageA(name=FULL_LIBRARY, across=base, within=base))
@@ -159,6 +158,16 @@ def line_up(options: Options, chosen: Selection) -> Line:
         except (InputError, PredictionError) as error:
             line.missing[name] = str(error)
     return line
+
+
+def with_clans(accessions: Iterable[str], config: StageAConfig) -> set[str]:
+    """The accessions, and the library's other families of their clans, which a table need not have a row of."""
+    from rna_predict.families.library import load_library
+
+    families = load_library(config.family_library).families
+    held_out = set(accessions)
+    clans = {family.clan for family in families if family.accession in held_out and family.clan}
+    return held_out | {family.accession for family in families if family.clan in clans}
 
 
 def _stage_a_config(settings: Iterable[str]) -> StageAConfig:
@@ -175,11 +184,23 @@ def _run(line: Line, scored: Sequence[Scored]) -> list[Sampled]:
         (method, [one for one in scored if one.row.across or method.name not in line.across_only])
         for method in line.methods
     ]
-    with steps(sum(len(part) for _, part in parts)) as progress:
+    with _quiet(), steps(sum(len(part) for _, part in parts)) as progress:
         for method, part in parts:
             progress.now(method.name)
             sampled += _answers(method, part, progress)
     return sampled
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Stage A says what it finds in each RNA; here that would be a line for every row."""
+    logger = logging.getLogger("rna_predict.stage_a_adjacency")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _answers(method: Method, part: Sequence[Scored], progress: Steps) -> Iterator[Sampled]:
@@ -215,7 +236,8 @@ def _put_together(
         for what, key in (("dataset", lambda row: row.row.source), ("length", lambda row: length_bin(row.row.length))):
             details[group][f"by_{what}"] = found = by_name(part, methods, key, seed)
             tables[f"{group} by {what}, F1 over rows"] = name_table(what, found)
-        details[group]["by_family"] = by_name(part, methods, lambda row: row.row.family, seed)
+        details[group]["by_family"] = by_family(part, methods)
+        figures[f"hits_{group}"] = sum(bool(one.results[DEFAULT].answer.hits) for one in part)
     figures["f1_within_family"] = figures[f"f1_{DEFAULT}_within_family"]
     figures |= _known_family(scored, line, seed)
     figures["groups"] = details

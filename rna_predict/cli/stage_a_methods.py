@@ -28,6 +28,7 @@ class Answer:
         partner_L: integer [L], index of the paired residue or -1; no pair where it failed.
         seconds: wall time, or None where the method does not tell.
         how: what was done, in the method's words.
+        hits: accessions of the families that it found.
         error: why there is no answer, else empty.
         probability_LL: float32 [L, L], where the method gives it.
     """
@@ -35,6 +36,7 @@ class Answer:
     partner_L: np.ndarray
     seconds: float | None
     how: str = ""
+    hits: tuple[str, ...] = ()
     error: str = ""
     probability_LL: np.ndarray | None = None
 
@@ -86,6 +88,7 @@ class StageA:
             partner_L=adjacency.partner_L,
             seconds=None,
             how=adjacency.provenance.method,
+            hits=tuple(found.accession for found in adjacency.families),
             probability_LL=adjacency.probability_LL if self.probabilities else None,
         )
 

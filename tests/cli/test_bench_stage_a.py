@@ -3,15 +3,13 @@
 import csv
 import json
 import sys
-from dataclasses import dataclass, field
 
 import pytest
 
-from rna_predict.cli import stage_a_measure, stage_a_methods
+from rna_predict.cli import stage_a_methods
 from rna_predict.cli.stage_a_measure import Options, line_up
 from rna_predict.cli.stage_a_rows import RowSettings, choose_rows
 from rna_predict.errors import ConfigError
-from rna_predict.stage_a_adjacency.config import StageAConfig
 
 from .pair_tables import row, write
 
@@ -99,15 +97,16 @@ def test_one_rna_that_fails_is_counted_and_scored_as_nothing(run, table, monkeyp
     predict = stage_a_methods.predict_adjacency
 
     def fail(sequence, config):
-        if sequence.length == 22:
+        if sequence.sequence == "GGGGCUUCGGCCCA":
             raise MemoryError("too large")
         return predict(sequence, config)
 
     monkeypatch.setattr(stage_a_methods, "predict_adjacency", fail)
     result = run("bench", "stage-a", table, "--family", "off", "--peers", "vienna_mfe")
     figures = json.loads(result.out.splitlines()[-1])
-    assert figures["groups"]["cross_family"]["timing"]["default"]["failed"] == 1
-    assert figures["groups"]["cross_family"]["by_family"]["cluster-1"]["f1_rows"]["default"] == 0.0
+    group = figures["groups"]["within_family"]
+    assert (group["timing"]["default"]["failed"], group["timing"]["vienna_mfe"]["failed"]) == (1, 0)
+    assert group["by_family"] == {"RF00010": {"rows": 1, "f1": {"default": 0.0, "vienna_mfe": 1.0}}}
 
 
 def test_held_out_families_are_kept_from_the_library_across_families_alone(run, table, monkeypatch):
@@ -120,29 +119,25 @@ def test_held_out_families_are_kept_from_the_library_across_families_alone(run, 
         return predict(sequence, config)
 
     monkeypatch.setattr(stage_a_methods, "predict_adjacency", record)
-    monkeypatch.setattr(stage_a_measure, "_stage_a_config", lambda settings: Config(family_exclude=["RF99999"]))
-    monkeypatch.setattr(stage_a_measure, "_HAS_FAMILY", True)
-    result = run("bench", "stage-a", table, "--peers", "vienna_mfe")
+    result = run("bench", "stage-a", table, "--peers", "vienna_mfe", "--config", "family_exclude=[RF99999]")
     assert result.code == 0
     knot = "GGGGAACCCCAACCCCAAGGGG"
-    blind, whole, off = ("auto", ["RF99999", "RF00001", "RF00005"]), ("auto", ["RF99999"]), ("off", ["RF99999"])
-    assert asked[knot] == [blind, off, whole]
+    whole, off = ("auto", ["RF99999"]), ("off", ["RF99999"])
+    (mode, excluded), *others = asked[knot]
+    assert others == [off, whole]
+    # RF01852, selenocysteine tRNA, is of the clan of RF00005; RF00010 is measured within its family
+    assert mode == "auto"
+    assert set(excluded) >= {"RF00001", "RF00005", "RF01852", "RF99999"}
+    assert "RF00010" not in excluded
     within = "GGGGCUUCGGCCCA"
     assert asked[within] == [whole, off]
     figures = json.loads(result.out.splitlines()[-1])
     assert list(figures["groups"]["cross_family"]["methods"]) == ["default", "no_family", "full_library", "vienna_mfe"]
     assert list(figures["groups"]["within_family"]["methods"]) == ["default", "no_family", "vienna_mfe"]
     assert figures["f1_default_minus_no_family_cross_family"] == 0.0
+    assert figures["hits_cross_family"] == 0
     assert (figures["known_family_rows"], figures["known_family_families"]) == (3, 3)
     assert figures["f1_known_family"] == pytest.approx((1 + 8 / 9 + 1) / 3, abs=1e-4)
-
-
-@dataclass(kw_only=True)
-class Config(StageAConfig):
-    """Settings of stage A with families, which have no effect here."""
-
-    family: str = "auto"
-    family_exclude: list[str] = field(default_factory=list)
 
 
 @pytest.mark.parametrize(
