@@ -1,6 +1,7 @@
 """The folding backends by name, each with what it can use; one is imported when it is first asked to fold."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from rna_predict.errors import ConfigError
 from rna_predict.stage_a_adjacency.config import READOUTS, StageAConfig
@@ -24,18 +25,20 @@ class Backend:
         run: folds; called only with what `uses` and `readouts` name.
         uses: fields of `Constraints` that it respects.
         readouts: values of `StageAConfig.readout` that it knows.
+        fixed: settings that it cannot change, with the only value that it takes.
     """
 
     name: str
     run: FoldFunction
     uses: frozenset[str]
     readouts: tuple[str, ...] = READOUTS
+    fixed: Mapping[str, object] = field(default_factory=dict)
 
     def fold(self, sequence: str, config: StageAConfig, constraints: Constraints) -> Fold:
         """Fold one sequence.
 
         Raises:
-            ConfigError: the readout, or something in the constraints, is not for this backend.
+            ConfigError: the readout, another setting, or something in the constraints is not for this backend.
             PredictionError: nothing fits the constraints.
         """
         if config.readout not in self.readouts:
@@ -43,6 +46,11 @@ class Backend:
                 f"stage_a.readout: {config.readout} is not for backend {self.name}. Use one of: "
                 f"{', '.join(self.readouts)}."
             )
+        for name, value in self.fixed.items():
+            if getattr(config, name) != value:
+                raise ConfigError(
+                    f"stage_a.{name}: {getattr(config, name)} is not for backend {self.name}, which knows {value} only."
+                )
         for name in constraints.present:
             if name not in self.uses:
                 raise ConfigError(
@@ -57,6 +65,21 @@ def _viennarna(sequence: str, config: StageAConfig, constraints: Constraints) ->
     return viennarna.fold(sequence, config, constraints)
 
 
+def _linearpartition(sequence: str, config: StageAConfig, constraints: Constraints) -> Fold:
+    from rna_predict.stage_a_adjacency import linearpartition
+
+    return linearpartition.fold(sequence, config, constraints)
+
+
+def _mxfold2(sequence: str, config: StageAConfig, constraints: Constraints) -> Fold:
+    from rna_predict.stage_a_adjacency import mxfold2
+
+    return mxfold2.fold(sequence, config, constraints)
+
+
+NOT_OURS = {"temperature_celsius": 37.0, "lonely_pairs": True, "max_pair_span": 0}
+"""Settings of ViennaRNA's energy model, at their defaults."""
+
 BACKENDS: dict[str, Backend] = {
     backend.name: backend
     for backend in (
@@ -65,6 +88,14 @@ BACKENDS: dict[str, Backend] = {
             run=_viennarna,
             uses=frozenset({"pairs", "unpaired", "bonus_LL", "reactivity_L"}),
         ),
+        Backend(
+            name="linearpartition",
+            run=_linearpartition,
+            uses=frozenset(),
+            readouts=("mea", "centroid"),
+            fixed=NOT_OURS,
+        ),
+        Backend(name="mxfold2", run=_mxfold2, uses=frozenset(), readouts=("mfe",), fixed=NOT_OURS),
     )
 }
 """Folding backends by the name in `StageAConfig.backend`."""

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 from rna_predict.errors import ConfigError
 
-BACKEND_NAMES = ("viennarna",)
+BACKEND_NAMES = ("viennarna", "linearpartition", "mxfold2")
 READOUTS = ("mea", "centroid", "mfe")
-PSEUDOKNOTS = ("off", "threshknot", "crossing", "iterative")
+PSEUDOKNOTS = ("auto", "off", "threshknot", "crossing", "iterative")
 GIVEN_MODES = ("override", "constrain")
 FAMILY_MODES = ("auto", "off")
 
@@ -18,7 +18,8 @@ class StageAConfig:
     """Settings of stage A; the default readout and γ were chosen in docs/decisions/0002-stage-a-mea.md."""
 
     backend: str = "viennarna"
-    """What computes pair probabilities; one of `BACKEND_NAMES`."""
+    """What computes pair probabilities: `viennarna`, `linearpartition` (for thousands of nt; an executable that you
+    install) or `mxfold2` (a package that you install; readout `mfe`)."""
 
     temperature_celsius: float = 37.0
     """Temperature of the energy model."""
@@ -32,13 +33,23 @@ class StageAConfig:
     lonely_pairs: bool = True
     """Whether the energy model may form helices of a single pair (ViennaRNA's noLP when false)."""
 
+    max_pair_span: int = 0
+    """Largest distance in residues between two that pair (j - i) for ViennaRNA; 0 for any."""
+
+    linearpartition: str = "linearpartition"
+    """LinearPartition's executable: its name on the PATH, or its path."""
+
+    linearpartition_beam: int = 100
+    """States that LinearPartition keeps at each position; 0 for all."""
+
     min_stem: int = 2
     """Predicted stems with fewer stacked pairs are left out of the matching (not of the probabilities)."""
 
-    pseudoknots: str = "off"
-    """How helices that cross others are found: `off`, `threshknot` (pairs of mutually most probable partners are the
-    matching), `crossing` (such pairs among residues that the nested matching leaves unpaired) or `iterative` (a helix
-    is taken out and the rest folded again; needs a backend with free energies)."""
+    pseudoknots: str = "auto"
+    """How helices that cross others are found: `off`; `threshknot` (pairs of mutually most probable partners are the
+    matching); `crossing` (such pairs among residues that the nested matching leaves unpaired); `iterative` (a helix is
+    taken out and the rest folded again); or `auto` (`iterative` where the backend gives free energies, else `off`).
+    Chosen, with the numbers below, in docs/decisions/0017-pseudoknots.md."""
 
     pseudoknot_threshold: float = 0.3
     """Least probability of a pair that `threshknot` and `crossing` add."""
@@ -103,6 +114,8 @@ class StageAConfig:
         ranges = {
             "temperature_celsius": (0.0, 100.0),
             "mea_gamma": (0.01, 100.0),
+            "max_pair_span": (0, 100_000),
+            "linearpartition_beam": (0, 100_000),
             "min_stem": (1, 100),
             "pseudoknot_threshold": (0.0, 1.0),
             "pseudoknot_min_stem": (2, 100),

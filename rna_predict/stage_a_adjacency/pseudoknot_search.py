@@ -4,7 +4,7 @@ As in HotKnots (Ren et al. 2005, RNA 11:1494) and Iterative HFold, but each cand
 folded around it, so that the nested optimum need not hold either of the two helices. The free energy of the knotted
 ensemble is that of the rest with the helix's residues unpaired, plus the helix's stacks, plus a penalty: a constant
 and a little for each unpaired residue within the knot (Dirks and Pierce 2003, J Comput Chem 24:1664; Reeder and
-Giegerich 2004, BMC Bioinformatics 5:104, in form; the values were fitted, docs/decisions/0014).
+Giegerich 2004, BMC Bioinformatics 5:104, in form; the values were fitted, docs/decisions/0017).
 """
 
 import dataclasses

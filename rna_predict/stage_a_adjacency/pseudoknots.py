@@ -3,6 +3,7 @@
 | `pseudoknots` | what it does |
 |---------------|--------------|
 | off           | nothing |
+| auto          | iterative where the backend can (free energies, residues kept unpaired), else off |
 | threshknot    | the matching is every pair of mutually most probable partners above a threshold |
 | crossing      | the nested matching first, then such pairs of residues that it leaves unpaired |
 | iterative     | a helix is taken out of the sequence and the rest folded again (`pseudoknot_search`) |
@@ -15,6 +16,7 @@ import dataclasses
 
 import numpy as np
 
+from rna_predict.stage_a_adjacency.backends import BACKENDS
 from rna_predict.stage_a_adjacency.config import StageAConfig
 from rna_predict.stage_a_adjacency.folding import Constraints, Fold, FoldFunction, can_pair
 from rna_predict.stage_a_adjacency.matching import without_short_stems
@@ -36,12 +38,16 @@ def with_pseudoknots(
     Raises:
         ConfigError: `iterative` with a backend that gives no free energy.
     """
-    if config.pseudoknots == "off":
+    mode = config.pseudoknots
+    if mode == "auto":
+        able = fold.free_energy is not None and "unpaired" in BACKENDS[config.backend].uses
+        mode = "iterative" if able else "off"
+    if mode == "off":
         return fold
-    if config.pseudoknots == "iterative":
+    if mode == "iterative":
         return search_pseudoknots(sequence, fold, config, constraints, refold)
     partner_L = fold.matching.copy()
-    if config.pseudoknots == "threshknot":
+    if mode == "threshknot":
         free_L = np.ones(len(sequence), dtype=bool)
         free_L[[end for pair in constraints.pairs for end in pair]] = False
         partner_L[free_L] = -1

@@ -239,6 +239,16 @@ def test_iterative_needs_a_free_energy(monkeypatch):
         fold_with(KNOT, by("iterative"), [])
 
 
+def test_auto_folds_again_where_the_backend_can(monkeypatch):
+    auto = fold_with(BWYV, by("auto"), [])
+    assert np.array_equal(auto.probability_LL, fold_with(BWYV, by("iterative"), []).probability_LL)
+    assert "[" in text(auto)
+    told(monkeypatch, matrix_of({NESTED: 0.6}))
+    assert text(fold_with(KNOT, by("auto"), [])) == NESTED, "no free energy"
+    told(monkeypatch, matrix_of({NESTED: 0.6}), free_energy=-5.0)
+    assert text(fold_with(KNOT, by("auto"), [])) == NESTED, "no way to keep residues unpaired"
+
+
 def test_every_mode_gives_a_record_with_its_own_config_digest():
     rna = RnaSequence(id="bwyv", sequence=BWYV)
     records = [stage.predict_adjacency(rna, by(mode)) for mode in PSEUDOKNOTS]
@@ -247,7 +257,7 @@ def test_every_mode_gives_a_record_with_its_own_config_digest():
 
 
 def test_a_wrong_pseudoknot_setting_is_named():
-    with pytest.raises(ConfigError, match=r"stage_a\.pseudoknots: 'all' is unknown. Use one of: off, threshknot"):
+    with pytest.raises(ConfigError, match=r"stage_a\.pseudoknots: 'all' is unknown. Use one of: auto, off, threshknot"):
         by("all")
     with pytest.raises(ConfigError, match=r"stage_a\.pseudoknot_min_stem: 1 is outside"):
         by("iterative", pseudoknot_min_stem=1)
