@@ -33,6 +33,8 @@ class SearchSettings:
     """Least share of the profile's match states that a hit spans."""
     exclude: tuple[str, ...] = ()
     """Accessions of families that are left out of the search."""
+    overlapping: bool = False
+    """Whether hits on the same residues are all kept, and not the best alone: they tell which families are kin."""
 
     def __post_init__(self) -> None:
         """Raise ConfigError for a value that means nothing."""
@@ -116,7 +118,8 @@ def choose(hits: Sequence[FamilyHit], settings: SearchSettings) -> tuple[FamilyH
     chosen: list[FamilyHit] = []
     for hit in sorted(hits, key=lambda one: (one.evalue, -one.score, one.accession, one.query)):
         within = hit.evalue <= settings.evalue and hit.model_coverage >= settings.min_coverage
-        if within and hit.accession not in settings.exclude and not any(_overlap(hit, other) for other in chosen):
+        free = settings.overlapping or not any(_overlap(hit, other) for other in chosen)
+        if within and free and hit.accession not in settings.exclude:
             chosen.append(hit)
     return tuple(chosen)
 
