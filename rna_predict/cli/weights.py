@@ -1,7 +1,7 @@
 """`rna-predict weights`: look into a weights file of any kind, bring it into our format, merge, or write a start."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -123,7 +123,8 @@ def merge(
         raise ConfigError(f"weights merge: expected BASE PARTIAL, or PARTIAL --untrained PROFILE, found {given}.")
     base = "" if untrained_profile else str(files[0])
     partial = read_partial(files[-1])
-    networks = [open_network(build, weights=base, untrained_profile=untrained_profile) for build in network_classes()]
+    classes = network_classes(partial.tensors)
+    networks = [open_network(build, weights=base, untrained_profile=untrained_profile) for build in classes]
     header = networks[0].header
     networks = [_merged(network, partial) for network in networks]
     header = dataclasses.replace(
@@ -161,26 +162,32 @@ def untrained(
     LOG.info("%s: UNTRAINED %s, %d parameters", out, architecture.name, written.parameters)
 
 
-def network_classes() -> "tuple[type[nn.Module], type[nn.Module]]":
-    """The networks of stages B and D; their keys together are the layout."""
+def network_classes(keys: Iterable[str] = ()) -> "tuple[type[nn.Module], ...]":
+    """The networks of stages B and D, which share a file, or for tensors of stage A alone its network."""
+    from rna_predict.nn.partial import stages_of
+
+    if stages_of(keys) == ("stage_a",):
+        from rna_predict.stage_a_adjacency.network import FoldingModel
+
+        return (FoldingModel,)
     from rna_predict.stage_b_torsion.trunk import Trunk
     from rna_predict.stage_d_diffusion.network import DiffusionModel
 
     return Trunk, DiffusionModel
 
 
-def networks_on_meta(architecture: "Architecture") -> "list[nn.Module]":
-    """Both networks without memory."""
+def networks_on_meta(architecture: "Architecture", keys: Iterable[str] = ()) -> "list[nn.Module]":
+    """The networks that tensors of these keys are of, without memory."""
     from rna_predict.nn.weights import build_on_meta
 
-    return [build_on_meta(build, architecture) for build in network_classes()]
+    return [build_on_meta(build, architecture) for build in network_classes(keys)]
 
 
 def compare_with_layout(checkpoint: "Checkpoint", architecture: "Architecture") -> "LoadReport":
     """What would become of each tensor if both stages opened the file."""
     from rna_predict.nn.weights import compare
 
-    networks = networks_on_meta(architecture)
+    networks = networks_on_meta(architecture, checkpoint.tensors)
     layout = {key: tuple(tensor.shape) for network in networks for key, tensor in network.state_dict().items()}
     return compare(layout, checkpoint.shapes())
 
@@ -226,8 +233,8 @@ def _require_same_networks(path: Path, networks: "Sequence[Network]") -> None:
 
     from rna_predict.nn.weights import open_network
 
-    for build, network in zip(network_classes(), networks, strict=True):
-        again = open_network(build, weights=str(path)).module.state_dict()
+    for network in networks:
+        again = open_network(type(network.module), weights=str(path)).module.state_dict()
         for key, tensor in network.module.state_dict().items():
             if not torch.equal(again[key], tensor):
                 raise WeightsError(f"{path}: {key} reads back otherwise than it was merged. Delete the file.")
@@ -269,7 +276,7 @@ def _problems(partial: "PartialCheckpoint") -> list[str]:
     if partial.header.architecture is None:
         return []
     found = [] if partial.stages else ["holds no tensor of the networks"]
-    for network in networks_on_meta(partial.header.architecture):
+    for network in networks_on_meta(partial.header.architecture, partial.tensors):
         if not set(partial.stages) & set(stages_of(network.state_dict())):
             continue
         try:

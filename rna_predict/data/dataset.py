@@ -133,6 +133,11 @@ class ChainDataset:
             raise InputError(f"{self.folder}: has no chain {id!r}. Its {REFUSED} says what was refused.")
         return self[self.ids.index(id)]
 
+    @property
+    def digest(self) -> str:
+        """Hash of all rows."""
+        return self.manifest.digest
+
     def positions(self, split: str) -> np.ndarray:
         """int64 positions of the chains of a split, ascending."""
         return np.array([k for k, id in enumerate(self.ids) if self.splits[id] == split], dtype=np.int64)

@@ -64,6 +64,16 @@ class Architecture:
     """Channels of the noise level's Fourier embedding."""
     atoms_per_token: int = 24
     """Rows of the atom-wise confidence weights."""
+    c_fold: int = 96
+    """Channels of a residue in stage A's network."""
+    fold_blocks: int = 3
+    """Blocks along the sequence of stage A's network."""
+    fold_heads: int = 8
+    """Heads of its outer attention."""
+    fold_channels: int = 32
+    """Channels of a pair in its U-Net, on the finest level."""
+    fold_levels: int = 5
+    """Levels of its U-Net, each half as fine."""
     cycles: int = 10
     """Recycling cycles that the profile was made for; stage B's config may ask for others."""
 
@@ -78,6 +88,7 @@ class Architecture:
             ("pairformer_heads", "c_s"),
             ("diffusion_heads", "c_token_diffusion"),
             ("atom_heads", "c_atom"),
+            ("fold_heads", "c_fold"),
         ):
             if getattr(self, channels) % getattr(self, heads):
                 raise ConfigError(

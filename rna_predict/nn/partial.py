@@ -41,6 +41,9 @@ from rna_predict.nn.weights_file import (
 FORMAT_VERSION = 1
 METADATA_KEY = PARTIAL_KEY
 
+STAGE_A_PARTS = ("folding",)
+"""First words of the keys of stage A's network."""
+
 STAGE_D_PARTS = ("diffusion_module", "confidence_head", "diffusion_inputs")
 """First words of the keys of stage D's network; the rest of the layout is stage B's trunk."""
 
@@ -128,10 +131,10 @@ class PartialCheckpoint:
 
 
 def stages_of(keys: Iterable[str]) -> tuple[str, ...]:
-    """Which of `stage_b` (the trunk) and `stage_d` have any of these tensors of the layout."""
+    """Which of `stage_a`, `stage_b` (the trunk) and `stage_d` have any of these tensors of the layout."""
     roots = {key.split(".", 1)[0] for key in keys} & set(LAYOUT)
-    found = {"stage_d" if root in STAGE_D_PARTS else "stage_b" for root in roots}
-    return tuple(sorted(found))
+    stages = {**dict.fromkeys(STAGE_A_PARTS, "stage_a"), **dict.fromkeys(STAGE_D_PARTS, "stage_d")}
+    return tuple(sorted({stages.get(root, "stage_b") for root in roots}))
 
 
 def trunk_identity(base_sha256: str, partial: PartialCheckpoint | None) -> str:

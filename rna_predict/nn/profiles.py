@@ -30,6 +30,11 @@ PROFILES: dict[str, Architecture] = {
             diffusion_heads=4,
             scale_pair_hidden=True,
             cycles=2,
+            c_fold=32,
+            fold_blocks=1,
+            fold_heads=4,
+            fold_channels=8,
+            fold_levels=2,
         ),
         # To be trained and run on two cores; docs/decisions/0008-profiles.md says why these widths.
         Architecture(
@@ -54,6 +59,9 @@ PROFILES: dict[str, Architecture] = {
             scale_pair_hidden=True,
             c_noise=128,
             cycles=4,
+            c_fold=64,
+            fold_channels=16,
+            fold_levels=4,
         ),
         # protenix_tiny_default_v0.5.0
         Architecture(

@@ -1,10 +1,11 @@
 """The folding backends by name, each with what it can use; one is imported when it is first asked to fold."""
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from rna_predict.errors import ConfigError
-from rna_predict.stage_a_adjacency.config import READOUTS, StageAConfig
+from rna_predict.stage_a_adjacency.config import StageAConfig
 from rna_predict.stage_a_adjacency.folding import Constraints, Fold, FoldFunction
 
 REMEDIES = {
@@ -24,15 +25,19 @@ class Backend:
         name: as in `StageAConfig.backend`.
         run: folds; called only with what `uses` and `readouts` name.
         uses: fields of `Constraints` that it respects.
-        readouts: values of `StageAConfig.readout` that it knows.
+        readouts: values of `StageAConfig.readout` that it knows; `auto` is the first.
         fixed: settings that it cannot change, with the only value that it takes.
     """
 
     name: str
     run: FoldFunction
     uses: frozenset[str]
-    readouts: tuple[str, ...] = READOUTS
+    readouts: tuple[str, ...] = ("mea", "centroid", "mfe")
     fixed: Mapping[str, object] = field(default_factory=dict)
+
+    def resolved(self, config: StageAConfig) -> StageAConfig:
+        """The settings with this backend's own readout for `auto`."""
+        return dataclasses.replace(config, readout=self.readouts[0]) if config.readout == "auto" else config
 
     def fold(self, sequence: str, config: StageAConfig, constraints: Constraints) -> Fold:
         """Fold one sequence.
@@ -41,6 +46,7 @@ class Backend:
             ConfigError: the readout, another setting, or something in the constraints is not for this backend.
             PredictionError: nothing fits the constraints.
         """
+        config = self.resolved(config)
         if config.readout not in self.readouts:
             raise ConfigError(
                 f"stage_a.readout: {config.readout} is not for backend {self.name}. Use one of: "
@@ -77,7 +83,19 @@ def _mxfold2(sequence: str, config: StageAConfig, constraints: Constraints) -> F
     return mxfold2.fold(sequence, config, constraints)
 
 
-NOT_OURS = {"temperature_celsius": 37.0, "lonely_pairs": True, "max_pair_span": 0}
+def _rfold(sequence: str, config: StageAConfig, constraints: Constraints) -> Fold:
+    from rna_predict.stage_a_adjacency import rfold
+
+    return rfold.fold_rfold(sequence, config, constraints)
+
+
+def _ensemble(sequence: str, config: StageAConfig, constraints: Constraints) -> Fold:
+    from rna_predict.stage_a_adjacency import rfold
+
+    return rfold.fold_ensemble(sequence, config, constraints)
+
+
+NOT_OURS = {"temperature_celsius": 37.0, "lonely_pairs": True, "max_pair_span": 0, "energy_parameters": "turner2004"}
 """Settings of ViennaRNA's energy model, at their defaults."""
 
 BACKENDS: dict[str, Backend] = {
@@ -87,6 +105,18 @@ BACKENDS: dict[str, Backend] = {
             name="viennarna",
             run=_viennarna,
             uses=frozenset({"pairs", "unpaired", "bonus_LL", "reactivity_L"}),
+        ),
+        Backend(
+            name="ensemble",
+            run=_ensemble,
+            uses=frozenset({"pairs", "unpaired", "bonus_LL", "reactivity_L"}),
+        ),
+        Backend(
+            name="rfold",
+            run=_rfold,
+            uses=frozenset({"pairs", "unpaired", "bonus_LL"}),
+            readouts=("rooks", "mea", "centroid"),
+            fixed=NOT_OURS,
         ),
         Backend(
             name="linearpartition",

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 from rna_predict.errors import ConfigError
 
-BACKEND_NAMES = ("viennarna", "linearpartition", "mxfold2")
-READOUTS = ("mea", "centroid", "mfe")
+BACKEND_NAMES = ("viennarna", "rfold", "ensemble", "linearpartition", "mxfold2")
+PARAMETERS = ("turner2004", "langdon2018", "andronescu2007")
+READOUTS = ("auto", "mea", "centroid", "mfe", "rooks")
 PSEUDOKNOTS = ("auto", "off", "threshknot", "crossing", "iterative")
 GIVEN_MODES = ("override", "constrain")
 FAMILY_MODES = ("auto", "off")
@@ -18,14 +19,38 @@ class StageAConfig:
     """Settings of stage A; the default readout and γ were chosen in docs/decisions/0002-stage-a-mea.md."""
 
     backend: str = "viennarna"
-    """What computes pair probabilities: `viennarna`, `linearpartition` (for thousands of nt; an executable that you
-    install) or `mxfold2` (a package that you install; readout `mfe`)."""
+    """What computes pair probabilities: `viennarna` (energy model), `rfold` (network), `ensemble` (both),
+    `linearpartition` (for thousands of nt; an executable that you install) or `mxfold2` (a package that you install).
+    Chosen in docs/decisions/0015-folding-network.md."""
+
+    energy_parameters: str = "turner2004"
+    """Energies of ViennaRNA's model: `turner2004` (measured), `langdon2018` or `andronescu2007` (fitted to known
+    structures)."""
 
     temperature_celsius: float = 37.0
     """Temperature of the energy model."""
 
-    readout: str = "mea"
-    """How the matching is read from the ensemble: `mea` (maximum expected accuracy), `centroid` or `mfe`."""
+    weights: str = ""
+    """Weights file of the network of `rfold` and `ensemble`; empty for the one that the package carries."""
+
+    untrained_profile: str = ""
+    """Instead of weights: a profile whose network runs on RANDOM weights, or that `partial` was trained from."""
+
+    partial: str = ""
+    """Partial checkpoint that was trained on these weights (or on the profile)."""
+
+    device: str = "auto"
+    """Where the network runs: `auto` (a GPU where there is one), `cpu`, `cuda`, `cuda:1`."""
+
+    ensemble_weight: float = 0.5
+    """kcal/mol by which `ensemble` favours a pair for each unit of its log-odds by the network."""
+
+    ensemble_clip: float = 4.0
+    """Largest log-odds that counts."""
+
+    readout: str = "auto"
+    """How the matching is read: `mea` (maximum expected accuracy), `centroid`, `mfe`, `rooks` (of `rfold`: partners
+    that prefer each other), or `auto`: the backend's own, which is mea, of `rfold` rooks, of `mxfold2` mfe."""
 
     mea_gamma: float = 1.0
     """Weight of a paired against an unpaired base in MEA; higher values give more pairs of lower probability."""
@@ -106,7 +131,7 @@ class StageAConfig:
     def __post_init__(self) -> None:
         """Raise ConfigError, naming the field and what it may be."""
         choices = {"backend": BACKEND_NAMES, "readout": READOUTS, "given_mode": GIVEN_MODES, "pseudoknots": PSEUDOKNOTS}
-        choices |= {"family": FAMILY_MODES}
+        choices |= {"family": FAMILY_MODES, "energy_parameters": PARAMETERS}
         for name, known in choices.items():
             value = getattr(self, name)
             if value not in known:
@@ -117,6 +142,8 @@ class StageAConfig:
             "max_pair_span": (0, 100_000),
             "linearpartition_beam": (0, 100_000),
             "min_stem": (1, 100),
+            "ensemble_weight": (0.0, 20.0),
+            "ensemble_clip": (0.0, 20.0),
             "pseudoknot_threshold": (0.0, 1.0),
             "pseudoknot_min_stem": (2, 100),
             "pseudoknot_penalty": (0.0, 100.0),
@@ -135,6 +162,8 @@ class StageAConfig:
             value = getattr(self, name)
             if not (math.isfinite(value) and low <= value <= high):
                 raise ConfigError(f"stage_a.{name}: {value} is outside {low} … {high}.")
+        if self.weights and self.untrained_profile:
+            raise ConfigError("stage_a.weights, stage_a.untrained_profile: name one of them, not both.")
         for accession in self.family_exclude:
             if not re.fullmatch(r"RF\d{5}", accession):
                 raise ConfigError(f"stage_a.family_exclude: {accession!r} is no accession of Rfam such as RF00005.")

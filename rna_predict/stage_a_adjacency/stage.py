@@ -97,7 +97,9 @@ def fold_with(sequence: str, config: StageAConfig, evidence: list[Evidence]) -> 
 
 def fold_and_match(sequence: str, config: StageAConfig, constraints: Constraints) -> Fold:
     """The backend's fold, with a matching read from it where it has none."""
-    fold = BACKENDS[config.backend].fold(sequence, config, constraints)
+    backend = BACKENDS[config.backend]
+    config = backend.resolved(config)
+    fold = backend.fold(sequence, config, constraints)
     return with_matching(sequence, fold, config, constraints)
 
 

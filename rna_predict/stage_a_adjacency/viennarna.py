@@ -9,6 +9,7 @@ import RNA
 from rna_predict.errors import PredictionError
 from rna_predict.formats.dot_bracket import from_dot_bracket
 from rna_predict.stage_a_adjacency.config import StageAConfig
+from rna_predict.stage_a_adjacency.energy_models import compound_under
 from rna_predict.stage_a_adjacency.folding import Constraints, Fold, can_pair, pair_probabilities
 
 INFEASIBLE = 1e4
@@ -30,7 +31,7 @@ def fold(sequence: str, config: StageAConfig, constraints: Constraints) -> Fold:
     model.noLP = int(not config.lonely_pairs)
     if config.max_pair_span:
         model.max_bp_span = config.max_pair_span + 1  # ViennaRNA counts both residues
-    compound = RNA.fold_compound(sequence, model)
+    compound = compound_under(sequence, config.energy_parameters, model)
     _constrain(compound, config, constraints)
     mfe_structure, energy = compound.mfe()
     if not np.isfinite(energy) or energy > INFEASIBLE:

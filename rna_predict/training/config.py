@@ -14,12 +14,15 @@ ON_NAN = ("stop", "skip")
 PRECISIONS = ("32-true", "bf16-mixed")
 STRATEGIES = ("auto", "ddp")
 PAIR_SOURCES = ("native", "predicted")
+MODELS = ("structure", "folding")
 
 
 @dataclass(kw_only=True)
 class NetworkSettings:
     """The weights that training starts from; they stay frozen but for what `adapters` names."""
 
+    model: str = "structure"
+    """Which networks: `structure` (trunk and denoiser, stages B and D) or `folding` (base pairs, stage A)."""
     weights: str = ""
     """Weights file of the networks."""
     untrained_profile: str = ""
@@ -34,7 +37,7 @@ class NetworkSettings:
     def __post_init__(self) -> None:
         """Raise ConfigError for a number out of range or an unknown name."""
         _not_negative(self, "network", "cycles")
-        _one_of(self, "network", torsions=TORSION_SOURCES)
+        _one_of(self, "network", torsions=TORSION_SOURCES, model=MODELS)
 
 
 @dataclass(kw_only=True)
@@ -42,7 +45,7 @@ class DataSettings:
     """Which chains train and validate, and how they are cut and put together."""
 
     dataset: str = "results/dataset/chains"
-    """Folder of a dataset (`rna-predict dataset build`)."""
+    """Folder of a dataset (`rna-predict dataset build`; for the folding network `rna-predict dataset pairs`)."""
     store: str = ""
     """Where results of stages A, B and C for its chains are kept; empty for `<dataset>.stages`."""
     crop: int = 128
@@ -55,8 +58,14 @@ class DataSettings:
     """Share of examples whose base pairs are the native's; the others get those that stage A predicts."""
     coordinates: bool = True
     """Whether stage C builds each chain, so that stage D learns what its model is worth; the first time takes long."""
+    told_share: float = 0.5
+    """Of the folding network: share of examples that are told the ensembles of energy models."""
+    consensus_sources: tuple[str, ...] = ()
+    """Of the folding network: sources whose pairs are those of a family's consensus, which leaves pairs out."""
+    consensus_alone: float = 0.3
+    """Weight of a residue without a partner in those sources, beside 1 of all others."""
     per_cluster: int = 1
-    """Chains of each cluster in an epoch, drawn anew for every epoch; 0 for all."""
+    """Chains of each cluster (of each family, for the folding network) in an epoch, drawn anew; 0 for all."""
     min_length: int = 8
     """Shortest chain that trains or validates, residues."""
     max_length: int = 0
@@ -71,9 +80,10 @@ class DataSettings:
     def __post_init__(self) -> None:
         """Raise ConfigError for a number out of range, or a batch that holds no crop."""
         self.only, self.exclude = tuple(self.only), tuple(self.exclude)
+        self.consensus_sources = tuple(self.consensus_sources)
         _not_negative(self, "data", "per_cluster", "max_length", "workers")
         _at_least_one(self, "data", "crop", "budget", "min_length")
-        _shares(self, "data", "spatial_share", "native_pairs")
+        _shares(self, "data", "spatial_share", "native_pairs", "told_share", "consensus_alone")
         if self.budget < self.crop:
             raise ConfigError(
                 f"data.budget: {self.budget} residues hold no crop of {self.crop}. Raise it, or cut less."
@@ -96,6 +106,10 @@ class LossSettings:
     """On the cross-entropy of which residues pair."""
     confidence: float = 1e-4
     """On pLDDT, PAE, PDE and resolved."""
+    folding: float = 1.0
+    """On the partner of each residue, of the folding network alone."""
+    folding_draft: float = 0.3
+    """The same on its scores before they are refined."""
     trunk_share: float = 1.0
     """Share of the denoiser's gradient that goes on into the trunk; 1 as in AF3, less lets the trunk's heads lead."""
     noise_mean: float = -1.2
@@ -111,7 +125,7 @@ class LossSettings:
 
     def __post_init__(self) -> None:
         """Raise ConfigError for a negative weight, or when nothing is left to train on."""
-        names = ("diffusion", "bond", "distogram", "torsions", "pairs", "confidence")
+        names = ("diffusion", "bond", "distogram", "torsions", "pairs", "confidence", "folding", "folding_draft")
         _not_negative(self, "losses", *names)
         _at_least_one(self, "losses", "copies", "rollout_steps", "rollout_every")
         _shares(self, "losses", "trunk_share")
@@ -179,7 +193,7 @@ class ValidationSettings:
     pairs: str = "predicted"
     """Whose base pairs the chains get: `predicted` by stage A, as a user has them, or the `native` ones."""
     monitor: str = "lddt"
-    """The measure that says which weights are best: `lddt`, `tm_c3`, `inf_wc` (more is better), `loss`, `rmsd`."""
+    """The measure of the best weights: `lddt`, `tm_c3`, `inf_wc`, `f1` (more is better), `loss`, `rmsd`."""
 
     def __post_init__(self) -> None:
         """Raise ConfigError for a number out of range or an unknown name."""
@@ -188,7 +202,7 @@ class ValidationSettings:
         _one_of(self, "validation", pairs=PAIR_SOURCES, monitor=(*MORE_IS_BETTER, *LESS_IS_BETTER))
 
 
-MORE_IS_BETTER = ("lddt", "tm_c3", "inf_wc")
+MORE_IS_BETTER = ("lddt", "tm_c3", "inf_wc", "f1")
 LESS_IS_BETTER = ("loss", "rmsd")
 
 
@@ -269,6 +283,12 @@ class TrainConfig:
                     f"adapters.full_modules: {module}, but losses.{loss} is 0: it would keep its values and count as "
                     "trained. Leave it out, or weigh its loss."
                 )
+        known = MONITORS[network.model]
+        if self.validation.monitor not in known:
+            raise ConfigError(
+                f"validation.monitor: {self.validation.monitor} is no measure of the model {network.model}. "
+                f"Use one of: {', '.join(known)}."
+            )
         if self.optimiser.warmup > self.trainer.steps:
             raise ConfigError(
                 f"optimiser.warmup: {self.optimiser.warmup} steps are more than trainer.steps {self.trainer.steps}."
@@ -276,6 +296,9 @@ class TrainConfig:
         if self.trainer.keep == "best" and not self.validation.every:
             raise ConfigError("trainer.keep: best needs a validation (validation.every above 0). Use last.")
 
+
+MONITORS = {"structure": ("lddt", "tm_c3", "inf_wc", "loss", "rmsd"), "folding": ("f1", "loss")}
+"""Measures of each model."""
 
 TRAINED_BY = {
     "distogram_head": "distogram",

@@ -11,18 +11,16 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.core import LightningModule
 from torch import distributed
 
-from rna_predict.data.chains import Chain
-from rna_predict.data.examples import Example
 from rna_predict.nn.partial import PartialHeader
 from rna_predict.training.config import MORE_IS_BETTER, TrainConfig
 from rna_predict.training.curves import Curve
 from rna_predict.training.module import TrainingModule
 from rna_predict.training.partial import save_trainable
-from rna_predict.training.pipeline import loss_terms
 from rna_predict.training.run_log import RunLog
 from rna_predict.training.state import StateFolder
 from rna_predict.training.stop import Stop
-from rna_predict.training.validation import MEASURES, Measures, averages, measure
+from rna_predict.training.tasks import HeldOut, task_of
+from rna_predict.training.validation import averages
 
 log = logging.getLogger(__name__)
 
@@ -43,10 +41,10 @@ class Keeper(Callback):
         folder: Path,
         config: TrainConfig,
         state: StateFolder,
-        held_out: list[tuple[Chain, Example]],
+        held_out: list[HeldOut],
         tracked: RunLog | None = None,
     ) -> None:
-        """Keep a run in `folder`, validating on the chains `held_out`, recorded in `tracked` where there is one."""
+        """Keep a run in `folder`, validating on what is `held_out`, recorded in `tracked` where there is one."""
         self.folder, self.config, self.state, self.held_out, self.tracked = folder, config, state, held_out, tracked
         self.curve, self.validation = Curve(folder / "train.csv"), Curve(folder / "validation.csv")
         self.steps = 0
@@ -96,7 +94,7 @@ class Keeper(Callback):
 
     def _record(self, trainer: Trainer, module: TrainingModule) -> None:
         """A row of the curve, and every so many steps a line of the log; means over the processes."""
-        names = ["loss", *loss_terms(self.config.losses), "gradient_norm", "learning_rate"]
+        names = ["loss", *module.pipeline.terms(self.config.losses), "gradient_norm", "learning_rate"]
         values = {name: _mean_over_processes(module.last.get(name), module.device) for name in names}
         if not trainer.is_global_zero:
             return
@@ -112,16 +110,20 @@ class Keeper(Callback):
 
     def _validate(self, trainer: Trainer, module: TrainingModule) -> None:
         """Measure the running mean of the weights, each process some of the chains."""
-        pipeline, own = module.pipeline, self.held_out[trainer.global_rank :: trainer.world_size]
+        task, pipeline, own = (
+            task_of(self.config),
+            module.pipeline,
+            self.held_out[trainer.global_rank :: trainer.world_size],
+        )
         was_training = pipeline.training
         pipeline.eval()
         with module.mean.applied(), torch.random.fork_rng(devices=[]):
-            rows = [measure(pipeline, chain, example.to(module.device), self.config) for chain, example in own]
+            rows = [task.measure(pipeline, one, self.config) for one in own]
         pipeline.train(was_training)
         found = averages(_all_processes(rows))
         if trainer.is_global_zero:
             self.validation.add(self.steps, found)
-            words = ", ".join(f"{name} {found[name]:.4g}" for name in MEASURES if found[name] is not None)
+            words = ", ".join(f"{name} {found[name]:.4g}" for name in task.measures if found[name] is not None)
             log.info("validation after step %d: %s", self.steps, words)
             if self.tracked is not None:
                 self.tracked.metrics(self.steps, found, "validation")
@@ -183,7 +185,7 @@ def _mean_over_processes(value: float | None, device: torch.device) -> float | N
     return total / count if count else None
 
 
-def _all_processes(rows: list[Measures]) -> list[Measures]:
+def _all_processes(rows: list[Any]) -> list[Any]:
     """The rows of all processes."""
     if not _parallel():
         return rows

@@ -18,8 +18,9 @@ from torch.optim.lr_scheduler import LambdaLR
 from rna_predict.errors import TrainingError, WeightsError
 from rna_predict.training.config import TrainConfig
 from rna_predict.training.optimiser import RunningMean, build_optimiser, trained_parameters
-from rna_predict.training.pipeline import Draws, build_pipeline, weighted
+from rna_predict.training.pipeline import Draws, weighted_sum
 from rna_predict.training.stream import Batch, Place, seed_of
+from rna_predict.training.tasks import task_of
 
 log = logging.getLogger(__name__)
 
@@ -37,14 +38,14 @@ class TrainingModule(LightningModule):
     """
 
     def __init__(self, config: TrainConfig) -> None:
-        """Open the networks; see `build_pipeline` for what it raises."""
+        """Open the networks; see `build_pipeline` and `build_folding` for what they raise."""
         super().__init__()
         self.automatic_optimization = False
         self.strict_loading = (
             False  # what is frozen is not in a checkpoint; on_load_checkpoint is strict about the rest
         )
         self.config = config
-        self.pipeline = build_pipeline(config)
+        self.pipeline = task_of(config).build(config)
         self.mean = RunningMean(self.pipeline, config.optimiser.ema)
         self.place = Place()
         self.skipped: list[tuple[str, ...]] = []
@@ -65,7 +66,7 @@ class TrainingModule(LightningModule):
         totals: dict[str, list[float]] = {}
         for batch in batches:
             losses = self._losses(batch)
-            loss = weighted(losses, self.config.losses)
+            loss = weighted_sum(losses, self.pipeline.terms(self.config.losses))
             for name, value in {"loss": loss, **losses}.items():
                 totals.setdefault(name, []).append(float(value.detach()))
             self.manual_backward(loss / len(batches))

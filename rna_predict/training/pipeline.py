@@ -93,6 +93,10 @@ class Pipeline(nn.Module):
         """Both; their plain keys together are those of the weights file."""
         return self.trunk, self.diffusion
 
+    def terms(self, settings: LossSettings) -> dict[str, float]:
+        """Losses by name with their weights."""
+        return loss_terms(settings)
+
     def run_trunk(self, features: Features, stages: StageInputs, cycles: int) -> TrunkOutputs:
         """Stage B: the trunk reads stage A's pairs (and templates), not what comes after it."""
         found = self.trunk(features, cycles, stages.only(self.trunk.trunk_inputs.kinds))
@@ -237,7 +241,12 @@ def loss_terms(settings: LossSettings) -> dict[str, float]:
 
 def weighted(losses: dict[str, Tensor], settings: LossSettings) -> Tensor:
     """The sum that is trained on."""
-    return torch.stack([weight * losses[name] for name, weight in loss_terms(settings).items() if name in losses]).sum()
+    return weighted_sum(losses, loss_terms(settings))
+
+
+def weighted_sum(losses: dict[str, Tensor], terms: dict[str, float]) -> Tensor:
+    """The losses that are there, by their weights."""
+    return torch.stack([weight * losses[name] for name, weight in terms.items() if name in losses]).sum()
 
 
 def build_pipeline(config: TrainConfig) -> Pipeline:

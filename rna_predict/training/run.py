@@ -22,7 +22,6 @@ from lightning.pytorch.utilities import rank_zero_only
 from rna_predict import __version__
 from rna_predict.atomic import atomic_path
 from rna_predict.contracts import digest_of
-from rna_predict.data.dataset import ChainDataset, open_dataset
 from rna_predict.errors import InputError, TrainingError
 from rna_predict.nn.partial import read_partial
 from rna_predict.training.config import TrainConfig
@@ -32,7 +31,8 @@ from rna_predict.training.module import TrainingModule
 from rna_predict.training.run_log import RunLog
 from rna_predict.training.state import StateFolder, WholeCheckpoints, set_aside
 from rna_predict.training.stop import SIGNALS, Stop
-from rna_predict.training.validation import validation_examples
+from rna_predict.training.stream import TrainingSet
+from rna_predict.training.tasks import task_of
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ def train(config: TrainConfig, folder: Path, name: str = "") -> Outcome:
         WeightsError: the weights are refused.
         TrainingError: the numbers of a step are none, or the state is damaged.
     """
-    chains = open_dataset(Path(config.data.dataset))
+    chains = task_of(config).open_dataset(Path(config.data.dataset))
     module = TrainingModule(config)
     key = run_key(config, chains, module.pipeline.header.sha256)
     state = StateFolder(folder, key)
@@ -92,7 +92,7 @@ def train(config: TrainConfig, folder: Path, name: str = "") -> Outcome:
 class _Parts:
     """What a run is made of."""
 
-    chains: ChainDataset
+    chains: TrainingSet
     module: TrainingModule
     state: StateFolder
     name: str
@@ -100,7 +100,7 @@ class _Parts:
 
 def _run(config: TrainConfig, folder: Path, parts: _Parts) -> Outcome:
     module, begun = parts.module, time.monotonic()
-    held_out = validation_examples(parts.chains, config) if config.validation.every else []
+    held_out = task_of(config).held_out(parts.chains, config) if config.validation.every else []
     tracked = _tracked(config, parts)
     keeper = Keeper(folder, config, parts.state, held_out, tracked)
     resume = parts.state.newest()
@@ -143,7 +143,7 @@ def _finish(config: TrainConfig, folder: Path, keeper: Keeper, seconds: float) -
             "best": None
             if keeper.best is None
             else {"step": keeper.best[0], config.validation.monitor: keeper.best[1]},
-            "validated_on": [chain.id for chain, _ in keeper.held_out],
+            "validated_on": [one.id for one in keeper.held_out],
             "seconds_of_last_start": round(seconds, 1),
             "package_version": __version__,
         },
@@ -156,7 +156,7 @@ def first_process() -> bool:
     return not rank_zero_only.rank  # pyright: ignore[reportFunctionMemberAccess]
 
 
-def run_key(config: TrainConfig, chains: ChainDataset, base_sha256: str) -> str:
+def run_key(config: TrainConfig, chains: TrainingSet, base_sha256: str) -> str:
     """Hash of all that decides the numbers of a run."""
     stated = dataclasses.asdict(config)
     for name in WITHOUT_EFFECT:
@@ -164,7 +164,7 @@ def run_key(config: TrainConfig, chains: ChainDataset, base_sha256: str) -> str:
     for group, name in (("data", "dataset"), ("data", "store"), ("data", "workers"), ("network", "weights")):
         del stated[group][name]  # what they hold counts, not where it lies
     splits = sorted(chains.splits.items())
-    return digest_of([stated, chains.manifest.digest, [list(one) for one in splits], base_sha256])
+    return digest_of([stated, chains.digest, [list(one) for one in splits], base_sha256])
 
 
 def build_trainer(config: TrainConfig, keeper: Keeper, folder: Path) -> Trainer:

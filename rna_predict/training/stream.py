@@ -5,9 +5,11 @@ place where it is needed (`seed_of`), so that a run that was stopped anywhere go
 """
 
 import hashlib
+from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -21,6 +23,9 @@ from rna_predict.data.stage_results import StageResultsStore, default_store
 from rna_predict.errors import ConfigError, InputError
 from rna_predict.stage_d_diffusion.confidence_loss import frame_atoms
 from rna_predict.training.config import DataSettings, TrainConfig
+
+HELD_OUT = ("validation", "test", "within")
+"""Splits that may not train."""
 
 CUTS = 8
 """Crops of a chain that are tried before it is refused because nothing in them can be learned from."""
@@ -55,15 +60,38 @@ class Batch:
         after: the place of the next batch.
     """
 
-    example: Example
+    example: Any
     number: int
     after: Place
 
 
-class BatchStream(IterableDataset[list[Batch]]):
-    """The batches of each optimiser step, from `start` to the last step."""
+class TrainingSet(Protocol):
+    """What a stream asks of a dataset: chains of known structure, or known secondary structures."""
 
-    def __init__(self, chains: ChainDataset, config: TrainConfig, share: Share | None = None) -> None:
+    folder: Path
+    ids: list[str]
+    clusters: list[str]
+    splits: dict[str, str]
+
+    @property
+    def length_N(self) -> np.ndarray:
+        """int64 [N], residues of each position."""
+        ...
+
+    @property
+    def digest(self) -> str:
+        """Hash of all rows."""
+        ...
+
+    def positions(self, split: str) -> np.ndarray:
+        """int64 positions of a split."""
+        ...
+
+
+class BatchStream(IterableDataset[list[Batch]]):
+    """The batches of each optimiser step, from `start` to the last step; `make` and `put_together` say of what."""
+
+    def __init__(self, chains: TrainingSet, config: TrainConfig, share: Share | None = None) -> None:
         """Choose the chains.
 
         Raises:
@@ -73,7 +101,6 @@ class BatchStream(IterableDataset[list[Batch]]):
         self.seed, self.steps, self.accumulate = config.trainer.seed, config.trainer.steps, config.optimiser.accumulate
         self.position_N = training_positions(chains, config.data)
         self.start = Place()
-        self.store = open_store(chains, config.data)
 
     def __iter__(self) -> Iterator[list[Batch]]:
         """Batches of each step from `start` on; each of several workers makes those of every so many steps."""
@@ -115,10 +142,33 @@ class BatchStream(IterableDataset[list[Batch]]):
             epoch, position = epoch + 1, 0
 
     def _made(self, positions: list[int], number: int, epoch: int, after: Place) -> Batch:
-        examples = [self._example(position, epoch) for position in positions]
-        return Batch(example=collate(examples), number=number, after=after)
+        made = [self.make(position, epoch) for position in positions]
+        return Batch(example=self.put_together(made), number=number, after=after)
 
-    def _example(self, position: int, epoch: int) -> Example:
+    @abstractmethod
+    def make(self, position: int, epoch: int) -> Any:
+        """What is learned from one row as this epoch sees it."""
+
+    @abstractmethod
+    def put_together(self, made: list[Any]) -> Any:
+        """One batch of what `make` made; it has `ids` and `to`."""
+
+
+class ChainStream(BatchStream):
+    """Chains of known structure, cut and told as the pipeline trains on them."""
+
+    chains: ChainDataset
+
+    def __init__(self, chains: ChainDataset, config: TrainConfig, share: Share | None = None) -> None:
+        """See `BatchStream`."""
+        super().__init__(chains, config, share)
+        self.store = open_store(chains, config.data)
+
+    def put_together(self, made: list[Example]) -> Example:
+        """One batch."""
+        return collate(made)
+
+    def make(self, position: int, epoch: int) -> Example:
         """One chain as this epoch sees it.
 
         Raises:
@@ -149,7 +199,7 @@ def can_be_learned(example: Example) -> bool:
     return bool(torch.stack([*found, example.atoms.mask_BA.sum(1) > 1]).all())
 
 
-def training_positions(chains: ChainDataset, settings: DataSettings) -> np.ndarray:
+def training_positions(chains: TrainingSet, settings: DataSettings) -> np.ndarray:
     """int64 positions of the chains that train.
 
     Raises:
@@ -167,9 +217,7 @@ def training_positions(chains: ChainDataset, settings: DataSettings) -> np.ndarr
     ]
     if not kept:
         raise ConfigError(f"data: no chain of {chains.folder} is left to train on. Look at its splits.tsv.")
-    held_out = [
-        chains.ids[position] for position in kept if chains.splits[chains.ids[position]] in ("validation", "test")
-    ]
+    held_out = [chains.ids[position] for position in kept if chains.splits[chains.ids[position]] in HELD_OUT]
     if held_out:
         raise ConfigError(f"data.only: {held_out[0]} is held out ({chains.splits[held_out[0]]}). Train on others.")
     return np.array(kept, dtype=np.int64)

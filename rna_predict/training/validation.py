@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from statistics import fmean
+from typing import Any
 
 import numpy as np
 import torch
@@ -125,9 +126,33 @@ def measure(pipeline: Pipeline, chain: Chain, example: Example, config: TrainCon
     )
 
 
-def averages(rows: Sequence[Measures]) -> dict[str, float | None]:
-    """Mean of each measure over the chains that have it; None where none has."""
-    return {name: _mean([getattr(row, name) for row in rows]) for name in MEASURES}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldOutChain:
+    """A chain that validates, and what the networks read of it."""
+
+    chain: Chain
+    example: Example
+
+    @property
+    def id(self) -> str:
+        """The chain's."""
+        return self.chain.id
+
+
+def held_out_chains(chains: ChainDataset, config: TrainConfig) -> list[HeldOutChain]:
+    """See `validation_examples`."""
+    return [HeldOutChain(chain=chain, example=example) for chain, example in validation_examples(chains, config)]
+
+
+def measure_held_out(pipeline: Pipeline, held_out: HeldOutChain, config: TrainConfig) -> Measures:
+    """`measure` on the device where the pipeline is."""
+    device = next(pipeline.parameters()).device
+    return measure(pipeline, held_out.chain, held_out.example.to(device), config)
+
+
+def averages(rows: Sequence[Any]) -> dict[str, float | None]:
+    """Mean of each measure over the chains that have it; None where none has. All rows are of one dataclass."""
+    return {field.name: _mean([getattr(row, field.name) for row in rows]) for field in fields(rows[0])}
 
 
 def native_of(chain: Chain) -> Structure:

@@ -1,0 +1,115 @@
+"""The backends `rfold` (the network alone) and `ensemble` (the network and an energy model together).
+
+`rfold` reads the sequence alone. `ensemble` tells the network the ensembles of two energy models, takes what it makes
+of them as pseudo-energies, and folds with ViennaRNA: whatever else is known of the RNA is respected as it always is.
+"""
+
+import dataclasses
+import logging
+
+import numpy as np
+import torch
+
+from rna_predict.nn.device import choose_device
+from rna_predict.nn.opened import NetworkSource, OpenedNetwork, open_for_prediction
+from rna_predict.stage_a_adjacency import viennarna
+from rna_predict.stage_a_adjacency.carried import carried_weights
+from rna_predict.stage_a_adjacency.config import StageAConfig
+from rna_predict.stage_a_adjacency.featurise import features_of, told_ensembles
+from rna_predict.stage_a_adjacency.folding import Constraints, Fold, can_pair, pair_probabilities
+from rna_predict.stage_a_adjacency.krook import rooks
+from rna_predict.stage_a_adjacency.loss import pair_distributions
+from rna_predict.stage_a_adjacency.network import NEVER, FoldingModel, FoldingScores
+
+log = logging.getLogger(__name__)
+
+KT = 0.61632
+"""kcal/mol at 37 °C, by which bonuses become scores."""
+
+CERTAIN = 30.0
+"""Score of a pair that must form: nothing else of its two residues competes."""
+
+
+def open_network_of(config: StageAConfig) -> OpenedNetwork:
+    """The network that a config names: its weights, the package's own, or a profile's starting values.
+
+    Raises:
+        WeightsError: a file is refused, or the partial checkpoint belongs to other weights.
+    """
+    weights = config.weights or ("" if config.untrained_profile else str(carried_weights()))
+    source = NetworkSource(weights=weights, untrained_profile=config.untrained_profile, partial=config.partial)
+    return open_for_prediction(FoldingModel, source, choose_device(config.device, "stage_a.device"))
+
+
+@torch.no_grad()
+def scores_of(sequence: str, energies: np.ndarray | None, opened: OpenedNetwork) -> FoldingScores:
+    """What the network makes of one RNA.
+
+    Args:
+        sequence: letters A C G U.
+        energies: of `told_ensembles`, or None.
+        opened: the network.
+    """
+    features = features_of([sequence], [energies]).to(opened.device)
+    return opened.network.module(features)
+
+
+def fold_rfold(sequence: str, config: StageAConfig, constraints: Constraints) -> Fold:
+    """Fold by the network alone; the matching is read as rooks, pseudoknots included.
+
+    A bonus is added to the pair's score in units of kT. Pairs that must form get a score that nothing competes with,
+    residues that must not pair get none.
+    """
+    opened = open_network_of(config)
+    scores = _constrained(scores_of(sequence, None, opened), constraints)
+    partner_L = None
+    if config.readout == "rooks":
+        partner_L = rooks(scores.pair_BLL[0].cpu().numpy(), scores.alone_BL[0].cpu().numpy())
+    return Fold(
+        probability_LL=_probabilities(scores),
+        partner_L=partner_L,
+        weights=opened.header.sha256,
+    )
+
+
+def fold_ensemble(sequence: str, config: StageAConfig, constraints: Constraints) -> Fold:
+    """Fold by ViennaRNA under pseudo-energies that the network gives, having been told two energy models' ensembles.
+
+    A pair of log-odds x in the network's opinion is favoured by `ensemble_weight` · clip(x, ±`ensemble_clip`) kcal/mol.
+    """
+    opened = open_network_of(config)
+    scores = scores_of(sequence, told_ensembles(sequence), opened)
+    probability_LL = np.clip(_probabilities(scores).astype(np.float64), 1e-6, 1 - 1e-6)
+    odds_LL = np.log(probability_LL / (1 - probability_LL))
+    bonus_LL = -config.ensemble_weight * np.clip(odds_LL, -config.ensemble_clip, config.ensemble_clip)
+    bonus_LL = np.where(can_pair(sequence), bonus_LL, 0.0)
+    if constraints.bonus_LL is not None:
+        bonus_LL = bonus_LL + constraints.bonus_LL
+    fold = viennarna.fold(sequence, config, dataclasses.replace(constraints, bonus_LL=bonus_LL))
+    return dataclasses.replace(fold, weights=opened.header.sha256)
+
+
+def _constrained(scores: FoldingScores, constraints: Constraints) -> FoldingScores:
+    """The scores under bonuses, forced pairs and residues that must not pair."""
+    pair_BLL, alone_BL = scores.pair_BLL.clone(), scores.alone_BL.clone()
+    if constraints.bonus_LL is not None:
+        bonus_LL = constraints.bonus_LL + constraints.bonus_LL.T if _upper(constraints) else constraints.bonus_LL
+        added_LL = torch.from_numpy(-bonus_LL / KT).to(pair_BLL)
+        pair_BLL = torch.where(pair_BLL > NEVER, pair_BLL + added_LL, NEVER)
+    taken = [*constraints.unpaired, *(end for pair in constraints.pairs for end in pair)]
+    pair_BLL[:, taken, :] = NEVER
+    pair_BLL[:, :, taken] = NEVER
+    for i, j in constraints.pairs:
+        pair_BLL[:, i, j] = pair_BLL[:, j, i] = CERTAIN
+        alone_BL[:, [i, j]] = 0.0
+    return dataclasses.replace(scores, pair_BLL=pair_BLL, alone_BL=alone_BL)
+
+
+def _upper(constraints: Constraints) -> bool:
+    """Whether the bonus stands above the diagonal alone."""
+    return constraints.bonus_LL is not None and not np.tril(constraints.bonus_LL).any()
+
+
+def _probabilities(scores: FoldingScores) -> np.ndarray:
+    """Pair probabilities as `Adjacency` wants them, float32 [L, L]."""
+    return pair_probabilities(pair_distributions(scores)[0].double().cpu().numpy())
