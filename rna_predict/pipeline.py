@@ -12,6 +12,7 @@ from rna_predict.contracts.alignment import Alignment
 from rna_predict.contracts.given import GivenStructure
 from rna_predict.contracts.reactivity import Reactivity
 from rna_predict.stage_a_adjacency.config import StageAConfig
+from rna_predict.stage_a_adjacency.family import family_alignment
 from rna_predict.stage_a_adjacency.stage import predict_adjacency
 from rna_predict.stage_b_torsion.config import StageBConfig
 from rna_predict.stage_b_torsion.stage import predict_torsions
@@ -59,7 +60,8 @@ def predict(
         config: settings of the four stages.
         given: a secondary structure to keep to.
         on_stage: called with a few words before each stage, for progress.
-        alignment: of the RNA's homologs, which stage B's trunk reads.
+        alignment: of the RNA's homologs, which stage B's trunk reads; without it the trunk reads the alignment of the
+            families that stage A found.
         reactivity: chemical probing of the RNA, which stage A folds under.
 
     Raises:
@@ -71,6 +73,8 @@ def predict(
     adjacency = predict_adjacency(sequence, config.stage_a, given, reactivity)
 
     say("B: torsions")
+    if alignment is None and config.stage_b.reads_family:
+        alignment = family_alignment(sequence, config.stage_a)
     torsions, embeddings = predict_torsions(sequence, adjacency, config.stage_b, alignment)
 
     say("C: coordinates")

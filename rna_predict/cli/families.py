@@ -56,3 +56,52 @@ def build(
         "sha256": digest_of(out),
     }
     print_result([], figures)
+
+
+@app.command("download")
+def download(
+    out: Annotated[Path, typer.Option(help="The file to write, e.g. Rfam.seed.gz.")],
+    url: Annotated[str, typer.Option(help="Address; without it the newest release at EMBL-EBI.")] = "",
+    timeout: Annotated[float, typer.Option(help="Seconds without an answer after which a try has failed.")] = 60.0,
+    tries: Annotated[int, typer.Option(min=1, help="Tries.")] = 3,
+) -> None:
+    """Fetch Rfam's seed alignments for `families build`; the last line is one JSON object with size and sha256."""
+    from rna_predict.families.download import CURRENT, DownloadSettings, download_seeds
+
+    fetched = download_seeds(out, DownloadSettings(url=url or CURRENT, timeout=timeout, tries=tries))
+    LOG.info("%s: %d bytes of %s, last changed %s", out, fetched.bytes, fetched.url, fetched.modified or "unknown")
+    print_result(
+        [],
+        {"url": fetched.url, "bytes": fetched.bytes, "sha256": fetched.sha256, "modified": fetched.modified},
+    )
+
+
+@app.command("search")
+def search(
+    fasta: Annotated[Path, typer.Argument(help="FASTA with one RNA or many; may be gzipped.")],
+    evalue: Annotated[float, typer.Option(help="Largest E-value of a hit.")] = 0.01,
+    library: Annotated[str, typer.Option(help="A library that `build` made, instead of the package's.")] = "",
+) -> None:
+    """Print the families of each RNA, a line for each hit; the last line is one JSON object."""
+    from rna_predict.families.library import load_library
+    from rna_predict.families.search import SearchSettings, search_many
+    from rna_predict.formats.fasta import read_fasta
+
+    records = read_fasta(fasta).records
+    opened = load_library(library)
+    found = search_many([one.sequence for one in records], opened, SearchSettings(evalue=evalue))
+    rows = [
+        {
+            "id": record.id,
+            "accession": hit.accession,
+            "name": hit.name,
+            "evalue": f"{hit.evalue:.1e}",
+            "first": hit.query[0] + 1,
+            "last": hit.query[1],
+            "profile": f"{hit.model[0] + 1}-{hit.model[1]}/{hit.model_length}",
+        }
+        for record, hits in zip(records, found, strict=True)
+        for hit in hits
+    ]
+    figures = {"release": opened.release, "rnas": len(records), "with_family": sum(map(bool, found)), "hits": len(rows)}
+    print_result(rows, figures)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rna_predict.contracts import (
     Adjacency,
+    Alignment,
     Coordinates,
     Embeddings,
     Ensemble,
@@ -14,7 +15,8 @@ from rna_predict.contracts import (
     Torsions,
     require_same_input,
 )
-from rna_predict.errors import ContractError
+from rna_predict.errors import ContractError, InputError
+from rna_predict.formats.alignment import read_alignment
 from rna_predict.formats.fasta import read_one
 from rna_predict.formats.models import read_ensemble
 
@@ -52,6 +54,21 @@ class StageFiles:
     def adjacency(self, sequence: RnaSequence) -> Adjacency:
         """Stage A's result for this very sequence."""
         return Adjacency.load(self.path("a_adjacency.safetensors"), sequence)
+
+    def family_alignment(self, sequence: RnaSequence) -> Alignment | None:
+        """Stage A's alignment of the RNA's families; None where it holds the RNA alone, which says nothing new.
+
+        Raises:
+            ContractError: missing, or of another RNA.
+        """
+        path = self.path("a_family.a3m")
+        if not path.is_file():
+            raise ContractError(f"{path}: no such file. Run stage_a again.")
+        try:
+            alignment, _ = read_alignment(path, sequence)
+        except InputError as error:
+            raise ContractError(f"{error} Run stage_a again.") from error
+        return alignment if alignment.depth > 1 else None
 
     def torsions(self, sequence: RnaSequence, adjacency: Adjacency) -> Torsions:
         """Stage B's torsions, made from this very adjacency."""

@@ -69,10 +69,11 @@ def stage_a(
     threads: Threads = 1,
     status: Status = None,
 ) -> None:
-    """Base pairs: probabilities and a valid matching."""
+    """Base pairs: probabilities and a valid matching; the RNA's families and their alignment with it."""
     set_threads(threads)
     from rna_predict.formats.dot_bracket import write_dbn
     from rna_predict.formats.secondary_structure import read_given
+    from rna_predict.stage_a_adjacency.family import write_family
     from rna_predict.stage_a_adjacency.stage import predict_adjacency
 
     structures = given_files(given or [], ids)
@@ -85,6 +86,7 @@ def stage_a(
         adjacency = predict_adjacency(sequence, settings, structure, reactivity_of(sequence, probed.get(files.id)))
         adjacency.save(files.path("a_adjacency.safetensors"))
         write_dbn(adjacency, files.path("a_adjacency.dbn"))
+        write_family(adjacency, settings, files.path("a_family.a3m"), files.path("a_family.json"))
 
     _run("stage_a", ids, root, config, status, work)
 
@@ -94,7 +96,8 @@ def stage_b(
     root: Root = STAGES_ROOT,
     config: Config = None,
     msa: Annotated[
-        list[str] | None, typer.Option(help="ID=FILE: an alignment (a3m, Stockholm) for the backend `trunk`.")
+        list[str] | None,
+        typer.Option(help="ID=FILE: an alignment (a3m, Stockholm) for the backend `trunk`, instead of stage A's."),
     ] = None,
     threads: Threads = 1,
     status: Status = None,
@@ -107,7 +110,11 @@ def stage_b(
 
     def work(files: "StageFiles", settings: Any) -> None:
         sequence = files.sequence()
-        alignment = alignment_of(sequence, alignments.get(files.id))
+        path = alignments.get(files.id)
+        if path is None and settings.reads_family:
+            alignment = files.family_alignment(sequence)
+        else:
+            alignment = alignment_of(sequence, path)
         torsions, embeddings = predict_torsions(sequence, files.adjacency(sequence), settings, alignment)
         torsions.save(files.path("b_torsions.safetensors"))
         embeddings.save(files.path("b_embeddings.safetensors"))

@@ -1,11 +1,14 @@
 """What an RNA's families in Rfam say: evidence for the backend, a statement, an alignment for stage B."""
 
 import functools
+import json
 import logging
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rna_predict.atomic import atomic_path
 from rna_predict.contracts import Adjacency, Alignment, FamilyFound, RnaSequence, digest_of
 from rna_predict.stage_a_adjacency.config import StageAConfig
 from rna_predict.stage_a_adjacency.evidence import Evidence
@@ -106,11 +109,11 @@ def stated_families(sequence: RnaSequence, config: StageAConfig) -> tuple[Family
 
 def family_a3m(sequence: RnaSequence, config: StageAConfig) -> str:
     """The families' seed rows on the sequence, as an a3m file; without a hit the sequence alone."""
-    from rna_predict.families.msa import a3m_text, family_rows
-
     hits = find_families(sequence.sequence, config)
     if not hits:
         return f">{sequence.id}\n{sequence.sequence}\n"
+    from rna_predict.families.msa import a3m_text, family_rows
+
     library = _library(config.family_library)
     said = "; ".join(found_family(hit, library.release).sentence for hit in hits)
     return a3m_text(family_rows(sequence, hits, library), said)
@@ -129,3 +132,19 @@ def family_json(adjacency: Adjacency) -> dict[str, object]:
     """What `a_family.json` holds: the families of a result, and whether they took part in its pairs."""
     used = NAME in adjacency.provenance.inputs
     return {"id": adjacency.id, "used": used, "families": [found._asdict() for found in adjacency.families]}
+
+
+def write_family(adjacency: Adjacency, config: StageAConfig, a3m: Path, statement: Path) -> None:
+    """Write the families' alignment and what was found; both are there without a hit as well.
+
+    Args:
+        adjacency: the result that they belong to.
+        config: that it was made with.
+        a3m: `a_family.a3m`.
+        statement: `a_family.json`.
+    """
+    sequence = RnaSequence(id=adjacency.id, sequence=adjacency.sequence)
+    texts = {a3m: family_a3m(sequence, config), statement: json.dumps(family_json(adjacency), indent=1) + "\n"}
+    for path, text in texts.items():
+        with atomic_path(path) as temporary:
+            temporary.write_text(text, encoding="utf-8", newline="\n")

@@ -34,6 +34,9 @@ class StageBConfig:
     torsionbert: str = ""
     """Folder of RNA-TorsionBERT as Hugging Face holds it (sayby/rna_torsionBERT); nothing is downloaded."""
 
+    family_alignment: bool = True
+    """Whether the trunk reads the alignment of the RNA's families that stage A made, where you give none."""
+
     cycles: int = 0
     """Recycling cycles of the trunk; 0 for as many as its profile was made for."""
 
@@ -51,6 +54,11 @@ class StageBConfig:
 
     max_length: int = 3000
     """Longest sequence in nt: the embeddings take about 0.3 kB for every pair of residues, a trunk needs more."""
+
+    @property
+    def reads_family(self) -> bool:
+        """Whether stage A's alignment has a reader: the trunk alone reads alignments."""
+        return self.backend == "trunk" and self.family_alignment
 
     def __post_init__(self) -> None:
         """Raise ConfigError, naming the field and what it may be, or two fields that do not go together."""

@@ -20,7 +20,7 @@ import argparse, pathlib, sys
 
 OWED = {
     "prepare": ["sequence.fasta"],
-    "stage-a": ["a_adjacency.safetensors", "a_adjacency.dbn"],
+    "stage-a": ["a_adjacency.safetensors", "a_adjacency.dbn", "a_family.a3m", "a_family.json"],
     "stage-b": ["b_torsions.safetensors", "b_embeddings.safetensors"],
     "stage-c": ["c_coordinates.safetensors", "c_coordinates.pdb"],
     "stage-d": ["d_models.cif", "d_confidence.json"],
@@ -29,13 +29,13 @@ command, *rest = sys.argv[1:]
 print("attempt of", command)
 parser = argparse.ArgumentParser()
 OPTIONS = "root config config-dir threads out given reactivity msa ambiguous stage stages weights untrained partial"
-for name in (*OPTIONS.split(), "name"):
+for name in (*OPTIONS.split(), "name", "url", "release"):
     parser.add_argument(f"--{name}")
 parser.add_argument("words", nargs="*")
 options = parser.parse_intermixed_args(rest)
 if command == "config" and options.words[0] == "resolve":
     files = [pathlib.Path(options.out, f"{options.stage}.yaml")]
-elif command in ("config", "db"):
+elif command in ("config", "db", "families"):
     files = [pathlib.Path(options.out)]
 elif command == "train":
     files = [pathlib.Path(options.out, "partial.safetensors")]

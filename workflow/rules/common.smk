@@ -116,6 +116,24 @@ def reactivity_argument(wildcards, input):
     return [f"--reactivity={wildcards.id}={input.reactivity}"] if input.get("reactivity") else []
 
 
+def library_of_config(wildcards):
+    """The library of families that the config names, or that the workflow makes; no file for the package's own."""
+    chosen = config.get("families", {})
+    return chosen.get("library", LIBRARY if chosen else [])
+
+
+def url_of_families(wildcards):
+    """Where the seeds of the families come from."""
+    if "url" not in config.get("families", {}):
+        raise WorkflowError("families: url: not set. See families in config/README.md.")
+    return config["families"]["url"]
+
+
+def release_of_families(wildcards):
+    """What results call the release of the families."""
+    return config.get("families", {}).get("release", "Rfam")
+
+
 def natives_folder(wildcards):
     """The folder with experimental structures that the config names."""
     if "natives" not in config:
@@ -279,6 +297,7 @@ NETWORK = network_sizes()
 SAMPLES = read_samples(config["samples"], workflow.source_path("../schemas/samples.schema.yaml"))
 RESULTS = config["results"].rstrip("/")
 DOWNLOADED = f"{RESULTS}/dataset/structures.txt"
+LIBRARY = f"{RESULTS}/families/rfam.safetensors"
 
 # Jobs find the interpreter that runs Snakemake without an activated environment; where a conda environment is used,
 # it comes first on the PATH again.
@@ -294,6 +313,7 @@ wildcard_constraints:
 # The download stays on the submit host: nodes of a cluster often have no way out.
 localrules:
     all,
+    download_families,
     download_structures,
     resolve_config,
     resolve_training,

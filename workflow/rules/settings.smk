@@ -52,14 +52,21 @@ def key_of_config(wildcards):
     """The key of a stage's settings: its group file and those below it by content, overrides, networks, version."""
     stage, chosen = wildcards.stage, config[wildcards.stage]
     require_choice(f"{stage}: choice", stage, chosen["choice"])
-    return key_of(composed([f"{stage}/{chosen['choice']}"]), chosen["overrides"], network_of_stage(wildcards))
+    composition = composed([f"{stage}/{chosen['choice']}"])
+    return key_of(composition, chosen["overrides"], network_of_stage(wildcards), library_of_stage(wildcards))
 
 
 def settings_of_stage(wildcards):
     """Arguments of `rna-predict config resolve`: stage=choice, and stage.key=value for each override."""
     chosen = config[wildcards.stage]
     overrides = [f"{wildcards.stage}.{override}" for override in chosen["overrides"]]
-    return [f"{wildcards.stage}={chosen['choice']}", *overrides]
+    return [f"{wildcards.stage}={chosen['choice']}", *library_of_stage(wildcards), *overrides]
+
+
+def library_of_stage(wildcards):
+    """`stage_a.family_library=FILE` where the config names a library or the seeds to make one from."""
+    library = library_of_config(wildcards) if wildcards.stage == "stage_a" else []
+    return [f"stage_a.family_library={hydra_quoted(library)}"] if library else []
 
 
 def network_of_stage(wildcards):

@@ -4,10 +4,13 @@ rule stage_a_adjacency:
         sequence=rules.prepare_input.output.sequence,
         given=structure_of,
         reactivity=reactivity_of,
+        library=library_of_config,
         config=rules.resolve_config.output.settings.replace("{stage}", "stage_a"),
     output:
         adjacency=f"{RESULTS}/stages/{{id}}/a_adjacency.safetensors",
         dot_bracket=f"{RESULTS}/stages/{{id}}/a_adjacency.dbn",
+        family_alignment=f"{RESULTS}/stages/{{id}}/a_family.a3m",
+        families=f"{RESULTS}/stages/{{id}}/a_family.json",
     log:
         f"{RESULTS}/logs/{{id}}/stage_a_adjacency.log",
     benchmark:

@@ -4,6 +4,7 @@ rule stage_b_torsion:
         sequence=rules.prepare_input.output.sequence,
         adjacency=rules.stage_a_adjacency.output.adjacency,
         msa=msa_of,
+        family_alignment=rules.stage_a_adjacency.output.family_alignment,
         weights=weights_of_config,
         partial=partial_of("stage_b"),
         config=rules.resolve_config.output.settings.replace("{stage}", "stage_b"),
