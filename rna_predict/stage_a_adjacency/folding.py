@@ -80,9 +80,9 @@ def pair_probabilities(upper_LL: np.ndarray) -> np.ndarray:
     upper = np.clip(np.triu(np.asarray(upper_LL, dtype=np.float64), k=1), 0.0, 1.0)
     matrix = upper + upper.T
     sums = matrix.sum(axis=1)
-    if sums.max() > 1:
-        margin = 1 + 1e-6  # float32 rounds by up to 6e-8 of each value
-        scale = np.where(sums > 1, sums * margin, 1.0)
+    margin = 1 + 1e-6  # float32 rounds by up to 6e-8 of each value
+    if sums.max() * margin > 1:
+        scale = np.maximum(sums * margin, 1.0)
         matrix /= np.maximum(scale[:, None], scale)
     return matrix.astype(np.float32)
 

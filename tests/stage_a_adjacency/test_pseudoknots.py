@@ -32,7 +32,7 @@ RT = GAS_CONSTANT * 310.15
 
 
 def by(mode: str, **changes: object) -> StageAConfig:
-    return dataclasses.replace(StageAConfig(pseudoknots=mode), **changes)
+    return dataclasses.replace(StageAConfig(backend="viennarna", pseudoknots=mode), **changes)
 
 
 def text(fold: Fold) -> str:
