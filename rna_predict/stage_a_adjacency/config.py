@@ -91,6 +91,10 @@ class StageAConfig:
     pseudoknot_candidates: int = 5
     """Helices that `iterative` tries, the most promising by stacks and probabilities; each costs one more fold."""
 
+    calibration: str = "auto"
+    """Map that makes pair probabilities mean what they say: `auto` (the carried one of this backend and its energies,
+    where there is one), `off`, or a JSON file of `rna-predict bench stage-a --across validation --calibration FILE`."""
+
     given_mode: str = "override"
     """A given structure is the answer (`override`), or its pairs hold and the rest is folded (`constrain`)."""
 

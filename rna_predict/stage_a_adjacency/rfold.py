@@ -5,7 +5,6 @@ of them as pseudo-energies, and folds with ViennaRNA: whatever else is known of 
 """
 
 import dataclasses
-import logging
 
 import numpy as np
 import torch
@@ -21,10 +20,11 @@ from rna_predict.stage_a_adjacency.krook import rooks
 from rna_predict.stage_a_adjacency.loss import pair_distributions
 from rna_predict.stage_a_adjacency.network import NEVER, FoldingModel, FoldingScores
 
-log = logging.getLogger(__name__)
-
 KT = 0.61632
 """kcal/mol at 37 °C, by which bonuses become scores."""
+
+SMALLEST = 1e-6
+"""Probabilities count as at least this, and at most one less it."""
 
 CERTAIN = 30.0
 """Score of a pair that must form: nothing else of its two residues competes."""
@@ -78,15 +78,27 @@ def fold_ensemble(sequence: str, config: StageAConfig, constraints: Constraints)
     A pair of log-odds x in the network's opinion is favoured by `ensemble_weight` · clip(x, ±`ensemble_clip`) kcal/mol.
     """
     opened = open_network_of(config)
-    scores = scores_of(sequence, told_ensembles(sequence), opened)
-    probability_LL = np.clip(_probabilities(scores).astype(np.float64), 1e-6, 1 - 1e-6)
-    odds_LL = np.log(probability_LL / (1 - probability_LL))
+    odds_LL = _told_odds(sequence, opened)
     bonus_LL = -config.ensemble_weight * np.clip(odds_LL, -config.ensemble_clip, config.ensemble_clip)
     bonus_LL = np.where(can_pair(sequence), bonus_LL, 0.0)
     if constraints.bonus_LL is not None:
         bonus_LL = bonus_LL + constraints.bonus_LL
     fold = viennarna.fold(sequence, config, dataclasses.replace(constraints, bonus_LL=bonus_LL))
     return dataclasses.replace(fold, weights=opened.header.sha256)
+
+
+def _told_odds(sequence: str, opened: OpenedNetwork) -> np.ndarray:
+    """Log-odds of each pair by the network, told; the last is kept: a search for pseudoknots folds an RNA again."""
+    key = (sequence, opened.header.sha256, str(opened.device))
+    if key not in _KEPT:
+        scores = scores_of(sequence, told_ensembles(sequence), opened)
+        probability_LL = np.clip(_probabilities(scores).astype(np.float64), SMALLEST, 1 - SMALLEST)
+        _KEPT.clear()
+        _KEPT[key] = np.log(probability_LL / (1 - probability_LL))
+    return _KEPT[key]
+
+
+_KEPT: dict[tuple[str, str, str], np.ndarray] = {}
 
 
 def _constrained(scores: FoldingScores, constraints: Constraints) -> FoldingScores:

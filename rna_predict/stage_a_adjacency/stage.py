@@ -7,6 +7,7 @@ from rna_predict import __version__
 from rna_predict.contracts import Adjacency, GivenStructure, Provenance, Reactivity, RnaSequence, digest_of
 from rna_predict.errors import InputError
 from rna_predict.stage_a_adjacency.backends import BACKENDS
+from rna_predict.stage_a_adjacency.calibrated import calibrated
 from rna_predict.stage_a_adjacency.config import StageAConfig
 from rna_predict.stage_a_adjacency.evidence import Evidence, constraints_of, put_on_top
 from rna_predict.stage_a_adjacency.family import family_evidence, stated_families
@@ -92,7 +93,7 @@ def fold_with(sequence: str, config: StageAConfig, evidence: list[Evidence]) -> 
     constraints = constraints_of(evidence)
     fold = fold_and_match(sequence, config, constraints)
     fold = with_pseudoknots(sequence, fold, config, constraints, fold_and_match)
-    return put_on_top(fold, evidence)
+    return put_on_top(calibrated(fold, config), evidence)
 
 
 def fold_and_match(sequence: str, config: StageAConfig, constraints: Constraints) -> Fold:
