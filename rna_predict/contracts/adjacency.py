@@ -39,9 +39,10 @@ class FamilyFound(NamedTuple):
     @property
     def sentence(self) -> str:
         """One line for logs and headers."""
+        evalue = f"{self.evalue:.1e}" if self.evalue else "below 1e-300"
         return (
             f"residues {self.first}-{self.last} are {self.name} ({self.accession} of {self.release}), "
-            f"E-value {self.evalue:.1e}, {self.model_coverage:.0%} of the family's profile"
+            f"E-value {evalue}, {self.model_coverage:.0%} of the family's profile"
         )
 
 

@@ -10,7 +10,7 @@ from pyhmmer.easel import Alphabet, MSAFile
 from pyhmmer.plan7 import Background, Builder
 
 from rna_predict.errors import ConfigError, ContractError, InputError
-from rna_predict.families.build import BuildSettings, build_library, diverse_rows, row_weights
+from rna_predict.families.build import BuildSettings, build_library, diverse_rows, letter_codes, row_weights
 from rna_predict.families.library import FamilyLibrary
 from rna_predict.families.profile import open_profile
 from rna_predict.families.seeds import read_seeds
@@ -46,6 +46,17 @@ def test_a_pair_that_rows_break_has_less_support(seeds_file):
     assert set(family.support[1:]) == {100}
 
 
+def test_rows_without_either_residue_say_nothing_of_a_pair(seeds_file):
+    seed = next(iter(read_seeds(seeds_file)))
+    rows = (seed.rows[0], "-" + seed.rows[0][1:-1] + "-", "-" + seed.rows[0][1:])
+    names = {"rows": rows, "names": ("whole", "neither", "one")}
+    changed = type(seed)(**{name: getattr(seed, name) for name in seed.__slots__} | names)
+    support = build_library([changed], BuildSettings(), {}).families[0].support
+    weights = row_weights(letter_codes(changed)[:, changed.columns])
+    assert support[0] == round(100 * weights[0] / (weights[0] + weights[2]))
+    assert support[1] == 100
+
+
 def test_insertions_are_lower_case_in_the_rows(library):
     rows = {row.name: row.letters for row in library.seed_rows("RF90001")}
     assert len(rows) == 12
@@ -56,10 +67,11 @@ def test_insertions_are_lower_case_in_the_rows(library):
 
 def test_the_most_different_rows_are_kept(seeds_file):
     seed = next(iter(read_seeds(seeds_file)))
-    few = diverse_rows(seed, 3)
-    assert few == diverse_rows(seed, 100)[:3]
-    letters = [row.letters.replace("a", "") for row in few]
-    assert len(set(letters)) == 3
+    far, near = "A" * len(seed.reference), "A" + seed.rows[0][1:]
+    rows = {"rows": (seed.rows[0], seed.rows[0], near, far), "names": ("typical", "again", "near", "far")}
+    changed = type(seed)(**{name: getattr(seed, name) for name in seed.__slots__} | rows)
+    assert [row.name for row in diverse_rows(changed, 3)] == ["typical", "far", "near"]
+    assert len(diverse_rows(changed, 100)) == 4
 
 
 def test_weights_share_a_column_between_equal_rows():

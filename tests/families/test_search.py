@@ -38,6 +38,13 @@ def test_a_trna_is_found_where_it_lies(rfam):
     assert hit.query_coverage == (hit.query[1] - hit.query[0]) / 84
 
 
+def test_residues_and_states_are_counted_from_0(library):
+    (hit,) = search("AAAA" + KNOT + "AA", library, SearchSettings(evalue=0.1))
+    assert hit.query[0] == hit.model[0] + 4  # the consensus itself, without a gap
+    assert hit.query[1] == hit.model[1] + 4
+    assert hit.model[1] - hit.model[0] > 25
+
+
 def test_two_trnas_in_one_rna_are_two_hits(rfam):
     hits = search(TRNA + "ACACA" + TRNA, rfam)
     assert [hit.accession for hit in hits] == ["RF00005", "RF00005"]

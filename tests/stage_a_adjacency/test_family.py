@@ -111,7 +111,7 @@ def test_evidence_is_an_energy_for_canonical_pairs_only():
 
 def test_a_pseudoknot_of_the_consensus_is_put_on_top():
     hdv = RnaSequence(id="hdv", sequence="GGCCGGCAUGGUCCCAGCCUCCUCGCUGGCGCCGGCUGGGCAACACCAUUGCACUCCGGUGGUGAAUGGGAC")
-    found = predict_adjacency(hdv, StageAConfig())
+    found = predict_adjacency(hdv, StageAConfig(pseudoknots="off"))
     assert found.families[0].name == "HDV_ribozyme"
     structure = to_dot_bracket(found.partner_L)
     assert "[" in structure
