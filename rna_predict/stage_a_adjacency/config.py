@@ -73,7 +73,8 @@ class StageAConfig:
     pseudoknots: str = "auto"
     """How helices that cross others are found: `off`; `threshknot` (pairs of mutually most probable partners are the
     matching); `crossing` (such pairs among residues that the nested matching leaves unpaired); `iterative` (a helix is
-    taken out and the rest folded again); or `auto` (`iterative` where the backend gives free energies, else `off`).
+    taken out and the rest folded again); or `auto` (`iterative` where the backend gives free energies and the RNA
+    has at most `pseudoknot_max_length` residues, else `off`).
     Chosen, with the numbers below, in docs/decisions/0017-pseudoknots.md."""
 
     pseudoknot_threshold: float = 0.3
@@ -90,6 +91,10 @@ class StageAConfig:
 
     pseudoknot_candidates: int = 5
     """Helices that `iterative` tries, the most promising by stacks and probabilities; each costs one more fold."""
+
+    pseudoknot_max_length: int = 1000
+    """Longest RNA in nt whose pseudoknots `auto` searches: what it finds was measured up to 400 nt, and at 3,000 nt
+    each candidate would take a minute and a half."""
 
     calibration: str = "auto"
     """Map that makes pair probabilities mean what they say: `auto` (the carried one of this backend and its energies,
@@ -153,6 +158,7 @@ class StageAConfig:
             "pseudoknot_penalty": (0.0, 100.0),
             "pseudoknot_unpaired": (0.0, 10.0),
             "pseudoknot_candidates": (1, 1000),
+            "pseudoknot_max_length": (0, 100_000),
             "given_threshold": (0.5, 1.0),  # above one half no residue can have two such pairs
             "given_bonus": (0.0, 20.0),
             "shape_slope": (0.0, 20.0),

@@ -3,7 +3,7 @@
 | `pseudoknots` | what it does |
 |---------------|--------------|
 | off           | nothing |
-| auto          | iterative where the backend can (free energies, residues kept unpaired), else off |
+| auto          | iterative where the backend can and the RNA is short enough, else off |
 | threshknot    | the matching is every pair of mutually most probable partners above a threshold |
 | crossing      | the nested matching first, then such pairs of residues that it leaves unpaired |
 | iterative     | a helix is taken out of the sequence and the rest folded again (`pseudoknot_search`) |
@@ -41,7 +41,7 @@ def with_pseudoknots(
     mode = config.pseudoknots
     if mode == "auto":
         able = fold.free_energy is not None and "unpaired" in BACKENDS[config.backend].uses
-        mode = "iterative" if able else "off"
+        mode = "iterative" if able and len(sequence) <= config.pseudoknot_max_length else "off"
     if mode == "off":
         return fold
     if mode == "iterative":

@@ -243,6 +243,9 @@ def test_auto_folds_again_where_the_backend_can(monkeypatch):
     auto = fold_with(BWYV, by("auto"), [])
     assert np.array_equal(auto.probability_LL, fold_with(BWYV, by("iterative"), []).probability_LL)
     assert "[" in text(auto)
+    assert "[" in text(fold_with(BWYV, by("auto", pseudoknot_max_length=26), []))
+    assert "[" not in text(fold_with(BWYV, by("auto", pseudoknot_max_length=25), []))
+    assert "[" in text(fold_with(BWYV, by("iterative", pseudoknot_max_length=25), []))
     told(monkeypatch, matrix_of({NESTED: 0.6}))
     assert text(fold_with(KNOT, by("auto"), [])) == NESTED, "no free energy"
     told(monkeypatch, matrix_of({NESTED: 0.6}), free_energy=-5.0)
