@@ -4,13 +4,14 @@ import csv
 import dataclasses
 import json
 import logging
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from rna_predict.atomic import atomic_path
-from rna_predict.cli.console import Steps, steps
+from rna_predict.cli.console import LOG, Steps, steps
 from rna_predict.cli.stage_a_calibration import Sampled, calibration_figures, fit
 from rna_predict.cli.stage_a_figures import (
     DEFAULT,
@@ -187,7 +188,9 @@ def _run(line: Line, scored: Sequence[Scored]) -> list[Sampled]:
     with _quiet(), steps(sum(len(part) for _, part in parts)) as progress:
         for method, part in parts:
             progress.now(method.name)
+            start = time.perf_counter()
             sampled += _answers(method, part, progress)
+            LOG.info("%s: %d rows in %.0f s", method.name, len(part), time.perf_counter() - start)
     return sampled
 
 

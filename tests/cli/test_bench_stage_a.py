@@ -40,6 +40,7 @@ def test_the_command_prints_tables_and_the_asked_figures(run, table, tmp_path):
     assert "cross_family: 3 rows of 3 families" in result.out
     assert "within_family: 1 rows of 1 families" in result.out
     assert "sincfold is missing: not installed" in result.out
+    assert "default: 4 rows in " in result.err
     figures = json.loads(result.out.splitlines()[-1])
     assert set(figures["missing"]) >= {"mxfold2", "sincfold"}
     with out.open() as file:
