@@ -19,12 +19,14 @@ class FamilyPrior:
     Attributes:
         nested_LL: float32 [L, L], zero but for i < j: weight in [0, 1] of each canonical pair that is of the consensus.
         crossing_LL: the same of pairs that cross the main part of the consensus (pseudoknots).
-        loop_L: float32 [L], probability that a residue stands where the consensus has no nested pair.
+        loop_L: float32 [L], probability that a residue stands where the consensus has no pair.
+        knot_L: float32 [L], weight of the pairs in `crossing_LL` that a residue is in.
     """
 
     nested_LL: np.ndarray
     crossing_LL: np.ndarray
     loop_L: np.ndarray
+    knot_L: np.ndarray
 
 
 def family_prior(sequence: str, hits: Sequence[FamilyHit], library: FamilyLibrary) -> FamilyPrior:
@@ -53,8 +55,13 @@ def family_prior(sequence: str, hits: Sequence[FamilyHit], library: FamilyLibrar
             (crossing_LL if crosses else nested_LL)[np.ix_(first, second)] += weight.astype(np.float32)
     legal_LL = np.triu(_letters_pair(sequence), k=1)
     nested_LL, crossing_LL = (np.minimum(np.where(legal_LL, one, 0), 1) for one in (nested_LL, crossing_LL))
-    loop_L += crossing_LL.sum(axis=0) + crossing_LL.sum(axis=1)
-    return FamilyPrior(nested_LL=nested_LL, crossing_LL=crossing_LL, loop_L=np.minimum(loop_L, 1.0).astype(np.float32))
+    knot_L = crossing_LL.sum(axis=0) + crossing_LL.sum(axis=1)
+    return FamilyPrior(
+        nested_LL=nested_LL,
+        crossing_LL=crossing_LL,
+        loop_L=np.minimum(loop_L, 1.0).astype(np.float32),
+        knot_L=np.minimum(knot_L, 1.0).astype(np.float32),
+    )
 
 
 def consensus_pairs(family: Family) -> list[tuple[tuple[int, int], float, bool]]:

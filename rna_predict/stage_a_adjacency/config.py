@@ -117,7 +117,7 @@ class StageAConfig:
 
     family: str = "auto"
     """`auto` looks the sequence up among Rfam's families and favours the pairs of those it finds; `off` does not.
-    Chosen, with the four numbers below, in docs/decisions/0014-families.md."""
+    Chosen, with the numbers below, in docs/decisions/0014-families.md."""
 
     family_evalue: float = 0.01
     """Largest E-value of a family's hit, for one sequence against all families."""
@@ -127,6 +127,9 @@ class StageAConfig:
 
     family_loop_weight: float = 0.7
     """kcal/mol that another pair costs whose residue certainly stands in a loop of the consensus."""
+
+    family_knot_weight: float = 3.0
+    """kcal/mol that another pair costs whose residue certainly belongs to a pseudoknot of the consensus."""
 
     family_library: str = ""
     """Another library than the one that the package carries, made by `rna-predict families build`."""
@@ -166,6 +169,7 @@ class StageAConfig:
             "family_evalue": (1e-100, 1000.0),
             "family_weight": (0.0, 20.0),
             "family_loop_weight": (0.0, 20.0),
+            "family_knot_weight": (0.0, 20.0),
             "max_length": (1, 100_000),
         }
         for name, (low, high) in ranges.items():

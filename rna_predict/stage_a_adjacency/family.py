@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 NAME = "family"
 """Of this source in `Provenance.method` and `Provenance.inputs`."""
 MIN_WEIGHT = 0.01
-"""Weights of pairs below it earn no bonus, and loops below it cost nothing."""
+"""Weights of pairs below it earn no bonus, and costs in kcal/mol below it are left out."""
 MIN_CROSSING = 0.35
 """From this weight on a pair of a pseudoknot is added where both residues are free; 0.2 to 0.5 were as good."""
 
@@ -57,7 +57,8 @@ def family_evidence(sequence: str, config: StageAConfig) -> Evidence | None:
 
     The weight of a pair (`families.prior.family_prior`) times `family_weight` lowers its energy; a canonical pair that
     is not of the consensus costs `family_loop_weight` times the probability that one of its residues stands in a loop
-    of the consensus. So a weak or partial hit can be overruled by the energy model.
+    of the consensus, or `family_knot_weight` times the weight with which it belongs to a pseudoknot. So a weak or
+    partial hit can be overruled by the energy model.
     """
     hits = find_families(sequence, config)
     if not hits:
@@ -67,10 +68,11 @@ def family_evidence(sequence: str, config: StageAConfig) -> Evidence | None:
     library = _library(config.family_library)
     prior = family_prior(sequence, hits, library)
     legal_LL = np.triu(can_pair(sequence), k=1)
-    loop_LL = np.maximum(prior.loop_L[:, None], prior.loop_L)
-    other_LL = legal_LL & (prior.nested_LL < MIN_WEIGHT) & (loop_LL >= MIN_WEIGHT)
+    cost_L = np.maximum(config.family_loop_weight * prior.loop_L, config.family_knot_weight * prior.knot_L)
+    cost_LL = np.maximum(cost_L[:, None], cost_L)
+    other_LL = legal_LL & (prior.nested_LL < MIN_WEIGHT) & (cost_LL >= MIN_WEIGHT)
     bonus_LL = np.where(legal_LL & (prior.nested_LL >= MIN_WEIGHT), -config.family_weight * prior.nested_LL, 0.0)
-    bonus_LL += np.where(other_LL, config.family_loop_weight * loop_LL, 0.0)
+    bonus_LL += np.where(other_LL, cost_LL, 0.0)
     offers = np.argwhere(legal_LL & (prior.crossing_LL >= MIN_CROSSING))
     offered = [(int(i), int(j), float(prior.crossing_LL[i, j])) for i, j in offers]
     return Evidence(

@@ -64,21 +64,23 @@ def test_matrices_are_of_pairs_i_below_j_and_at_most_one(library, hits):
     for matrix in (prior.nested_LL, prior.crossing_LL):
         assert np.array_equal(matrix, np.triu(matrix, 1))
         assert matrix.max() <= 1
-    assert prior.loop_L.max() <= 1
+    assert max(prior.loop_L.max(), prior.knot_L.max()) <= 1
 
 
 def test_loops_and_pseudoknots_are_no_place_for_nested_pairs(library, hits):
-    loop = family_prior(SEQUENCE, hits, library).loop_L
-    assert loop[16:20].min() > 0.9  # the hairpin's loop
-    assert loop[8:11].min() > 0.6  # a pseudoknot's arms
-    assert loop[34:37].min() > 0.6
-    assert loop[4:7].max() < 0.1  # a stem
-    assert not loop[:2].any()  # beyond the family
+    prior = family_prior(SEQUENCE, hits, library)
+    assert prior.loop_L[16:20].min() > 0.9  # the hairpin's loop
+    assert prior.knot_L[8:11].min() > 0.6  # a pseudoknot's arms
+    assert prior.knot_L[34:37].min() > 0.6
+    assert prior.loop_L[8:11].max() < 0.1
+    assert prior.loop_L[4:7].max() < 0.1  # a stem
+    assert not prior.knot_L[4:8].any()
+    assert not prior.loop_L[:2].any()  # beyond the family
 
 
 def test_without_hits_the_prior_is_empty_and_the_rows_are_the_sequence(library):
     prior = family_prior(SEQUENCE, (), library)
-    assert not any(values.any() for values in (prior.nested_LL, prior.crossing_LL, prior.loop_L))
+    assert not any(values.any() for values in (prior.nested_LL, prior.crossing_LL, prior.loop_L, prior.knot_L))
     sequence = RnaSequence(id="x", sequence=SEQUENCE)
     assert family_rows(sequence, (), library) == [SeedRow(name="x", letters=SEQUENCE)]
 

@@ -119,6 +119,20 @@ def test_a_pseudoknot_of_the_consensus_is_put_on_top():
     assert all(found.probability_LL[pair] >= 0.35 for pair in crossing)
 
 
+def test_a_pseudoknots_residues_are_dear_to_other_pairs():
+    sam = (
+        "UUCUUAUCAAGAGAAGCAGAGGGACUGGCCCGACGAAGCUUCAGCAACCGGUGUAAUGGCGAUCAGCCAUGACCAAGGUGCUAAAUCCAGCAAGCUCGAACAGC"
+        "UUGGAAGAUAAGAA"
+    )
+    evidence = {w: family_evidence(sam, StageAConfig(family_knot_weight=w)) for w in (0.0, 3.0)}
+    assert evidence[3.0].offered == evidence[0.0].offered
+    assert len(evidence[3.0].offered) >= 3
+    costs = evidence[3.0].bonus_LL - evidence[0.0].bonus_LL
+    for residue in {end for i, j, _ in evidence[3.0].offered for end in (i, j)}:
+        assert max(costs[residue].max(), costs[:, residue].max()) > 1.0
+    assert not costs[np.ix_(range(3), range(112, 118))].any()  # P1, which is no part of the pseudoknot
+
+
 def test_a_given_structure_is_the_answer_and_the_family_is_still_stated():
     given = GivenStructure.from_pairs("ffy", 76, [(0, 71), (1, 70)], "test")
     found = predict_adjacency(ASN, StageAConfig(), given)
