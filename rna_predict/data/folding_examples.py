@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from rna_predict.data.pair_table import PairRow
-from rna_predict.stage_a_adjacency.featurise import features_of, told_ensembles
+from rna_predict.stage_a_adjacency.featurise import ensembles_to_tell, features_of
 from rna_predict.stage_a_adjacency.loss import known_weight
 from rna_predict.stage_a_adjacency.network import FoldingFeatures
 
@@ -53,7 +53,7 @@ class FoldingPiece:
         sequence: of the piece.
         partner_L: int64 [L] within the piece, -1 for none.
         weight_L: float32 [L].
-        energy_MLL: `told_ensembles` of the whole RNA, cut; or None.
+        energy_MLL: `ensembles_to_tell` of the whole RNA, cut; or None.
     """
 
     id: str
@@ -106,4 +106,4 @@ def collate_pieces(pieces: Sequence[FoldingPiece]) -> FoldingExample:
 
 @lru_cache(maxsize=KEPT_ENSEMBLES)
 def _ensembles(sequence: str) -> np.ndarray:
-    return told_ensembles(sequence).astype(np.float16)
+    return ensembles_to_tell(sequence).astype(np.float16)

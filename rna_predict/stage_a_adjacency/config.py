@@ -42,8 +42,8 @@ class StageAConfig:
     device: str = "auto"
     """Where the network runs: `auto` (a GPU where there is one), `cpu`, `cuda`, `cuda:1`."""
 
-    ensemble_weight: float = 0.5
-    """kcal/mol by which `ensemble` favours a pair for each unit of its log-odds by the network."""
+    ensemble_weight: float = 0.6
+    """kcal/mol by which `ensemble` favours a pair for each unit of its log-odds in the mean opinion."""
 
     ensemble_clip: float = 4.0
     """Largest log-odds that counts."""

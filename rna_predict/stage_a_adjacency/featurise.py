@@ -1,6 +1,6 @@
 """What stage A's network reads of an RNA."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -20,9 +20,18 @@ SCALE = 5.0
 """Log-odds are told in units of it."""
 
 
-def told_ensembles(sequence: str) -> np.ndarray:
-    """Log-odds of each pair by each of `TOLD`, scaled, float32 [M, L, L], symmetric."""
-    return np.stack([scaled_log_odds(ensemble_of(sequence, name)) for name in TOLD])
+def told_ensembles(ensembles: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Log-odds of each pair by each of `TOLD`, scaled, float32 [M, L, L], symmetric.
+
+    Args:
+        ensembles: pair probabilities i < j by energy parameters, those of `TOLD` among them.
+    """
+    return np.stack([scaled_log_odds(ensembles[name]) for name in TOLD])
+
+
+def ensembles_to_tell(sequence: str) -> np.ndarray:
+    """`told_ensembles` of a sequence."""
+    return told_ensembles({name: ensemble_of(sequence, name) for name in TOLD})
 
 
 def scaled_log_odds(upper_LL: np.ndarray) -> np.ndarray:

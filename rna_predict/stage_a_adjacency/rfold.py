@@ -1,7 +1,8 @@
-"""The backends `rfold` (the network alone) and `ensemble` (the network and an energy model together).
+"""The backends `rfold` (the network alone) and `ensemble` (the network and energy models together).
 
-`rfold` reads the sequence alone. `ensemble` tells the network the ensembles of two energy models, takes what it makes
-of them as pseudo-energies, and folds with ViennaRNA: whatever else is known of the RNA is respected as it always is.
+`rfold` reads the sequence alone. `ensemble` asks four: the network that is told two energy models' ensembles, the
+network that is not, and the energy models of Langdon 2018 and Andronescu 2007. Their mean opinion of a pair becomes a
+pseudo-energy, under which ViennaRNA folds: whatever else is known of the RNA is respected as it always is.
 """
 
 import dataclasses
@@ -14,7 +15,8 @@ from rna_predict.nn.opened import NetworkSource, OpenedNetwork, open_for_predict
 from rna_predict.stage_a_adjacency import viennarna
 from rna_predict.stage_a_adjacency.carried import carried_weights
 from rna_predict.stage_a_adjacency.config import StageAConfig
-from rna_predict.stage_a_adjacency.featurise import features_of, told_ensembles
+from rna_predict.stage_a_adjacency.energy_models import PARAMETER_SETS, ensemble_of
+from rna_predict.stage_a_adjacency.featurise import TOLD, features_of, told_ensembles
 from rna_predict.stage_a_adjacency.folding import Constraints, Fold, can_pair, pair_probabilities
 from rna_predict.stage_a_adjacency.krook import rooks
 from rna_predict.stage_a_adjacency.loss import pair_distributions
@@ -22,6 +24,11 @@ from rna_predict.stage_a_adjacency.network import NEVER, FoldingModel, FoldingSc
 
 KT = 0.61632
 """kcal/mol at 37 °C, by which bonuses become scores."""
+
+SHARES = {"told": 0.4, "untold": 0.2, "langdon2018": 0.2, "andronescu2007": 0.2}
+"""Weights of the opinions: of the network, told and not, and of two sets of energies; ViennaRNA's own folds under them.
+
+Chosen on families that neither train nor test, docs/decisions/0015-folding-network.md."""
 
 SMALLEST = 1e-6
 """Probabilities count as at least this, and at most one less it."""
@@ -73,12 +80,12 @@ def fold_rfold(sequence: str, config: StageAConfig, constraints: Constraints) ->
 
 
 def fold_ensemble(sequence: str, config: StageAConfig, constraints: Constraints) -> Fold:
-    """Fold by ViennaRNA under pseudo-energies that the network gives, having been told two energy models' ensembles.
+    """Fold by ViennaRNA under pseudo-energies: the mean opinion of `SHARES`.
 
-    A pair of log-odds x in the network's opinion is favoured by `ensemble_weight` · clip(x, ±`ensemble_clip`) kcal/mol.
+    A pair whose mean probability has log-odds x is favoured by `ensemble_weight` · clip(x, ±`ensemble_clip`) kcal/mol.
     """
     opened = open_network_of(config)
-    odds_LL = _told_odds(sequence, opened)
+    odds_LL = _opinion(sequence, opened)
     bonus_LL = -config.ensemble_weight * np.clip(odds_LL, -config.ensemble_clip, config.ensemble_clip)
     bonus_LL = np.where(can_pair(sequence), bonus_LL, 0.0)
     if constraints.bonus_LL is not None:
@@ -87,14 +94,21 @@ def fold_ensemble(sequence: str, config: StageAConfig, constraints: Constraints)
     return dataclasses.replace(fold, weights=opened.header.sha256)
 
 
-def _told_odds(sequence: str, opened: OpenedNetwork) -> np.ndarray:
-    """Log-odds of each pair by the network, told; the last is kept: a search for pseudoknots folds an RNA again."""
+def _opinion(sequence: str, opened: OpenedNetwork) -> np.ndarray:
+    """Log-odds of the mean opinion [L, L]; the last is kept: a search for pseudoknots folds an RNA again."""
     key = (sequence, opened.header.sha256, str(opened.device))
     if key not in _KEPT:
-        scores = scores_of(sequence, told_ensembles(sequence), opened)
-        probability_LL = np.clip(_probabilities(scores).astype(np.float64), SMALLEST, 1 - SMALLEST)
+        ensembles = {name: ensemble_of(sequence, name) for name in {*TOLD, *SHARES} & set(PARAMETER_SETS)}
+        mean_LL = np.zeros((len(sequence), len(sequence)))
+        for name, share in SHARES.items():
+            if name in ensembles:
+                mean_LL += share * (ensembles[name] + ensembles[name].T)
+            else:
+                energies = told_ensembles(ensembles) if name == "told" else None
+                mean_LL += share * _probabilities(scores_of(sequence, energies, opened))
+        mean_LL = np.clip(mean_LL, SMALLEST, 1 - SMALLEST)
         _KEPT.clear()
-        _KEPT[key] = np.log(probability_LL / (1 - probability_LL))
+        _KEPT[key] = np.log(mean_LL / (1 - mean_LL))
     return _KEPT[key]
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from rna_predict.nn.initialise import initialise
 from rna_predict.nn.profiles import PROFILES
-from rna_predict.stage_a_adjacency.featurise import features_of, scaled_log_odds, told_ensembles
+from rna_predict.stage_a_adjacency.featurise import ensembles_to_tell, features_of, scaled_log_odds
 from rna_predict.stage_a_adjacency.folding import can_pair
 from rna_predict.stage_a_adjacency.krook import rooks
 from rna_predict.stage_a_adjacency.loss import folding_losses, known_weight, pair_distributions, partner_loss
@@ -45,7 +45,7 @@ def test_scores_are_symmetric_and_low_where_no_pair_can_form(model):
 
 def test_a_shorter_rna_gets_the_same_scores_beside_a_longer_one(model):
     sequences = (HAIRPIN, "GCGGAUUUAGCUCAGUUGGGAGAGCGCCAGACUGAAG")
-    energies = [told_ensembles(sequence) for sequence in sequences]
+    energies = [ensembles_to_tell(sequence) for sequence in sequences]
     features = features_of(sequences, energies)
     features.energy_BMLL[0, :, len(HAIRPIN) :] = 7.0
     with torch.no_grad():
@@ -58,7 +58,7 @@ def test_a_shorter_rna_gets_the_same_scores_beside_a_longer_one(model):
 
 def test_one_base_and_what_it_is_told_change_the_scores(model):
     other = "C" + HAIRPIN[1:]
-    base, energies = run(model, HAIRPIN), told_ensembles(HAIRPIN)
+    base, energies = run(model, HAIRPIN), ensembles_to_tell(HAIRPIN)
     legal_LL = torch.from_numpy(can_pair(HAIRPIN) & can_pair(other))
     assert float((run(model, other).pair_BLL - base.pair_BLL)[0][legal_LL].abs().max()) > 1e-3
     told = run(model, HAIRPIN, energies)
@@ -145,9 +145,9 @@ def test_staying_alone_wins_where_it_is_worth_more():
 
 
 def test_the_energy_models_differ_and_do_not_depend_on_which_came_before():
-    first = told_ensembles(HAIRPIN)
+    first = ensembles_to_tell(HAIRPIN)
     assert float(np.abs(first[0] - first[1]).max()) > 0.01
-    np.testing.assert_array_equal(told_ensembles(HAIRPIN), first)
+    np.testing.assert_array_equal(ensembles_to_tell(HAIRPIN), first)
     assert np.array_equal(first, first.transpose(0, 2, 1))
     odds = scaled_log_odds(np.triu(np.full((6, 6), 0.5), 1))
     assert odds[0, 5] == odds[5, 0] == 0.0
