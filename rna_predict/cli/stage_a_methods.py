@@ -27,6 +27,7 @@ class Answer:
     Attributes:
         partner_L: integer [L], index of the paired residue or -1; no pair where it failed.
         seconds: wall time, or None where the method does not tell.
+        cpu_seconds: of this process, or None where another one worked.
         how: what was done, in the method's words.
         hits: accessions of the families that it found.
         error: why there is no answer, else empty.
@@ -35,6 +36,7 @@ class Answer:
 
     partner_L: np.ndarray
     seconds: float | None
+    cpu_seconds: float | None = None
     how: str = ""
     hits: tuple[str, ...] = ()
     error: str = ""
@@ -124,11 +126,11 @@ class Vienna:
 
 
 def timed(row: BenchRow, work: Callable[[str], Answer]) -> Answer:
-    """The answer with its wall time; one that fails is logged and says why."""
-    start = time.perf_counter()
+    """The answer with its times; one that fails is logged and says why."""
+    start, cpu_start = time.perf_counter(), time.process_time()
     try:
         answer = work(row.row.sequence)
     except FAILURES as error:
         LOG.warning("%s: failed: %s", row.row.id, error)
         return Answer.failed(row.row.length, f"{type(error).__name__}: {error}")
-    return replace(answer, seconds=time.perf_counter() - start)
+    return replace(answer, seconds=time.perf_counter() - start, cpu_seconds=time.process_time() - cpu_start)

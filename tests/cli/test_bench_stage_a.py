@@ -61,6 +61,7 @@ def test_the_command_prints_tables_and_the_asked_figures(run, table, tmp_path):
     assert list(figures["groups"]["cross_family"]["by_length"]) == ["000-049"]
     assert set(figures["groups"]["cross_family"]["by_family"]) == {"RF00001", "RF00005", "cluster-1"}
     assert 0 <= figures["ece"] <= 1
+    assert 0 < float(lines["a", "default"]["cpu_seconds"]) < 5
     assert sum(line["method"] == "default" for line in lines.values()) == 4
 
 

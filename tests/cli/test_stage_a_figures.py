@@ -35,7 +35,7 @@ def scored(name: str, family: str, predictions: dict[str, str], native: str = NA
     known = row(name, "G" * 4 + "A" * 4 + "C" * 4, native, family=family, **changes)
     one = Scored(row=BenchRow(row=known, across=True), results={})
     for method, structure in predictions.items():
-        one.add(method, Answer(partner_L=from_dot_bracket(structure), seconds=0.5, how="by hand"))
+        one.add(method, Answer(partner_L=from_dot_bracket(structure), seconds=0.5, cpu_seconds=0.25, how="by hand"))
     return one
 
 
@@ -63,13 +63,18 @@ def test_means_over_rows_and_over_families_and_the_difference(three):
     assert gap["families"][1] < -0.25 < gap["families"][2]
 
 
-def test_what_is_undefined_is_left_out_and_counted(three):
-    knot = scored(
-        "k", "RF00005", {"default": "((.[[.)).]].", "vienna_mfe": "((....)).]]."[:8] + "...."}, "((.[[.)).]]."
-    )
-    found = summary([*three, knot], ["default", "vienna_mfe"], MEASURES, seed=0)["methods"]
+def test_pseudoknots_are_measured_where_the_native_has_one_and_counted_as_false_elsewhere(three):
+    knot = "((.[[.)).]]."
+    both = [
+        *three,
+        scored("k", "RF00005", {"default": knot, "vienna_mfe": "((....))...."}, knot),
+        scored("n", "RF00005", {"default": knot, "vienna_mfe": "((....))...."}),
+    ]
+    found = summary(both, ["default", "vienna_mfe"], MEASURES, seed=0)["methods"]
     assert found["default"]["f1_pseudoknot"] == {"families": [1.0, None, None], "rows": [1.0, None, None], "n": 1}
-    assert found["vienna_mfe"]["f1_pseudoknot"]["families"][0] == 0.0
+    assert found["vienna_mfe"]["f1_pseudoknot"] == {"families": [0.0, None, None], "rows": [0.0, None, None], "n": 1}
+    assert (found["default"]["false_knot"]["rows"][0], found["default"]["false_knot"]["n"]) == (0.25, 4)
+    assert found["vienna_mfe"]["false_knot"]["rows"][0] == 0.0
     alone = summary(three, ["default"], ["f1_pseudoknot"], seed=0)["methods"]["default"]["f1_pseudoknot"]
     assert (alone["families"][0], alone["n"]) == (None, 0)
 
@@ -98,7 +103,7 @@ def test_a_failure_counts_as_nothing_predicted_and_is_counted(three):
     assert full["methods"]["default"]["f1"]["rows"][0] == pytest.approx((0 + 2 / 3 + 0) / 3, abs=1e-4)
     times = timing(three, ["default"])
     assert times["default"]["failed"] == 1
-    assert times["default"]["seconds_median"] == 0.5
+    assert (times["default"]["seconds_median"], times["default"]["cpu_seconds_median"]) == (0.5, 0.25)
     lines = method_table(summary(three, ["default"], MEASURES, seed=0), times)
     assert (lines[0]["method"], lines[0]["failed"], lines[0]["knots"]) == ("default", 1, 0)
 
