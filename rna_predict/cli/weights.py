@@ -25,7 +25,10 @@ app = typer.Typer(
 WeightsFile = Annotated[Path, typer.Argument(metavar="FILE", help="Weights: safetensors or a torch checkpoint.")]
 Out = Annotated[Path, typer.Option(help="The file to write, .safetensors.")]
 
-PARTS = ("folding", "input_embedder", "template_embedder", "msa_module", "pairformer_stack", "diffusion_module", "confidence_head")
+PARTS = (
+    *("input_embedder", "template_embedder", "msa_module", "pairformer_stack", "diffusion_module", "confidence_head"),
+    "folding",
+)
 """Parts that are listed by themselves; the trunk's remaining layers are `trunk`, our additions `rna_predict`."""
 
 

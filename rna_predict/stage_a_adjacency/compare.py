@@ -67,11 +67,11 @@ def natives(rna3d: Path, split: str, lengths: tuple[int, int] = (20, 400)) -> li
 
 def candidates() -> dict[str, StageAConfig]:
     """The readouts that were compared, by name."""
+    base = StageAConfig(backend="viennarna", readout="mea", min_stem=1)
     found = {
-        f"mea γ={gamma:g}": StageAConfig(mea_gamma=gamma, min_stem=1) for gamma in (0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 8.0)
+        f"mea γ={gamma:g}": dataclasses.replace(base, mea_gamma=gamma) for gamma in (0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 8.0)
     }
-    found |= {"centroid": StageAConfig(readout="centroid", min_stem=1)}
-    found |= {"mfe": StageAConfig(readout="mfe", min_stem=1)}
+    found |= {name: dataclasses.replace(base, readout=name) for name in ("centroid", "mfe")}
     for name in ("mea γ=1", "mea γ=1.5", "mea γ=2", "mea γ=3", "mfe"):
         found[f"{name}, stems ≥ 2"] = dataclasses.replace(found[name], min_stem=2)
         found[f"{name}, no lonely pairs"] = dataclasses.replace(found[name], lonely_pairs=False)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from rna_predict.errors import ConfigError
 
-BACKEND_NAMES = ("viennarna", "rfold", "ensemble", "linearpartition", "mxfold2")
+BACKEND_NAMES = ("viennarna", "ensemble", "rfold", "linearpartition", "mxfold2")
 PARAMETERS = ("turner2004", "langdon2018", "andronescu2007")
 READOUTS = ("auto", "mea", "centroid", "mfe", "rooks")
 PSEUDOKNOTS = ("auto", "off", "threshknot", "crossing", "iterative")
@@ -18,7 +18,7 @@ FAMILY_MODES = ("auto", "off")
 class StageAConfig:
     """Settings of stage A; the default readout and γ were chosen in docs/decisions/0002-stage-a-mea.md."""
 
-    backend: str = "viennarna"
+    backend: str = "ensemble"
     """What computes pair probabilities: `viennarna` (energy model), `rfold` (network), `ensemble` (both),
     `linearpartition` (for thousands of nt; an executable that you install) or `mxfold2` (a package that you install).
     Chosen in docs/decisions/0015-folding-network.md."""

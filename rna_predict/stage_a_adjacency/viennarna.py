@@ -45,7 +45,7 @@ def fold(sequence: str, config: StageAConfig, constraints: Constraints) -> Fold:
     if config.readout == "mfe":
         structure = mfe_structure
     else:
-        structure = compound.MEA(config.mea_gamma)[0] if config.readout == "mea" else compound.centroid()[0]
+        structure = compound.centroid()[0] if config.readout == "centroid" else compound.MEA(config.mea_gamma)[0]
     return Fold(probability_LL=probability_LL, partner_L=from_dot_bracket(structure), free_energy=free_energy)
 
 

@@ -65,7 +65,7 @@ def test_stage_a_folds_under_reactivities_by_id(run, tmp_path):
     assert result.code == 0
     assert "h: 2 of 12 residues have a reactivity" in result.err
     adjacency = Adjacency.load(tmp_path / "h" / "a_adjacency.safetensors", RnaSequence(id="h", sequence=HAIRPIN))
-    assert adjacency.provenance.method == "viennarna+reactivity"
+    assert adjacency.provenance.method == "ensemble+reactivity"
     before = adjacency.probability_LL[1, 10]
     shape.write_text("2 0\n11 0\n")
     assert run("stage-a", "--root", tmp_path, "--reactivity", f"h={shape}", "h").code == 0
@@ -193,7 +193,7 @@ def test_config_resolve_writes_complete_files_and_names_a_wrong_key(run, tmp_pat
     assert run(*words, "stage_a.min_stem=2").code == 0
     text = (tmp_path / "stage_a.yaml").read_text()
     assert "min_stem: 2\n" in text
-    assert "readout: mea\n" in text
+    assert "readout: auto\n" in text
     result = run(*words, "stage_a.min_stm=2")
     assert result.code == 2
     assert result.err.startswith("rna-predict: stage_a: min_stm: ")

@@ -1,5 +1,7 @@
 """Sources of evidence add up, contradictions are named, and no backend drops what it cannot use."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -12,6 +14,8 @@ from rna_predict.stage_a_adjacency.backends import Backend
 from rna_predict.stage_a_adjacency.config import StageAConfig
 from rna_predict.stage_a_adjacency.evidence import Evidence, constraints_of, put_on_top
 from rna_predict.stage_a_adjacency.folding import Constraints, Fold
+
+vienna = functools.partial(StageAConfig, backend="viennarna")
 
 LENGTH = 22
 KNOT = "GGGGAAACCAAACCCCAAAGGA"
@@ -113,11 +117,11 @@ def test_a_backend_that_cannot_use_a_field_refuses_it_by_name(monkeypatch, field
     deaf = Backend(name="deaf", run=told, uses=frozenset(others))
     monkeypatch.setitem(stage.BACKENDS, "viennarna", deaf)
     with pytest.raises(ConfigError, match=f"stage_a.backend: deaf cannot use {field} .* use backend viennarna"):
-        stage.fold_with(KNOT, StageAConfig(), [Evidence(name="given", digest="a", **source)])
+        stage.fold_with(KNOT, vienna(), [Evidence(name="given", digest="a", **source)])
     assert not told.constraints
     hearing = Backend(name="hearing", run=told, uses=frozenset({field}))
     monkeypatch.setitem(stage.BACKENDS, "viennarna", hearing)
-    stage.fold_with(KNOT, StageAConfig(), [Evidence(name="given", digest="a", **source)])
+    stage.fold_with(KNOT, vienna(), [Evidence(name="given", digest="a", **source)])
     assert told.constraints[0].present == [field]
 
 
@@ -126,13 +130,13 @@ def test_a_matching_is_read_where_the_backend_has_none(monkeypatch):
     bare = Told(Fold(probability_LL=fold.probability_LL, partner_L=None, weights="f00"))
     monkeypatch.setitem(stage.BACKENDS, "viennarna", Backend(name="bare", run=bare, uses=frozenset()))
     for readout in ("mea", "centroid"):
-        found = stage.predict_adjacency(RnaSequence(id="knot", sequence=KNOT), StageAConfig(readout=readout))
+        found = stage.predict_adjacency(RnaSequence(id="knot", sequence=KNOT), vienna(readout=readout))
         assert isinstance(found, Adjacency)
         assert to_dot_bracket(found.partner_L) == HELIX
         assert found.provenance.weights == "f00"
     with pytest.raises(ConfigError, match=r"stage_a\.readout: mfe is not read from probabilities"):
-        stage.predict_adjacency(RnaSequence(id="knot", sequence=KNOT), StageAConfig(readout="mfe"))
+        stage.predict_adjacency(RnaSequence(id="knot", sequence=KNOT), vienna(readout="mfe"))
     learned = Backend(name="learned", run=bare, uses=frozenset(), readouts=("mea",))
     monkeypatch.setitem(stage.BACKENDS, "viennarna", learned)
     with pytest.raises(ConfigError, match=r"readout: mfe is not for backend learned\. Use one of: mea"):
-        stage.predict_adjacency(RnaSequence(id="knot", sequence=KNOT), StageAConfig(readout="mfe"))
+        stage.predict_adjacency(RnaSequence(id="knot", sequence=KNOT), vienna(readout="mfe"))

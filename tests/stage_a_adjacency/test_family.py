@@ -1,6 +1,7 @@
 """What an RNA's families say: it moves pairs and is stated; without a hit nothing changes."""
 
 import dataclasses
+import functools
 import json
 import subprocess
 import sys
@@ -17,6 +18,8 @@ from rna_predict.stage_a_adjacency.config import StageAConfig
 from rna_predict.stage_a_adjacency.family import family_a3m, family_alignment, family_evidence, family_json
 from rna_predict.stage_a_adjacency.stage import predict_adjacency
 
+vienna = functools.partial(StageAConfig, backend="viennarna")
+
 ASN = RnaSequence(id="ffy", sequence="GGGCUUGUAGCUCAGGUGGUUAGAGCGCACCCCUGAUAAGGGUGAGGUCGGUGGUUCAAGUCCACUCAGGCCCACC")
 """A tRNA that ViennaRNA alone folds wrong: 6 of 21 pairs of its cloverleaf."""
 CLOVERLEAF = "(((((((..((((.........)))).(((((.......))))).....(((((.......))))))))))))..."
@@ -30,16 +33,16 @@ def pairs_of(structure: str) -> set[tuple[int, int]]:
 
 
 def test_a_trna_that_folds_wrong_alone_folds_right_with_its_family():
-    alone = predict_adjacency(ASN, StageAConfig(family="off"))
+    alone = predict_adjacency(ASN, vienna(family="off"))
     known = pairs_of(CLOVERLEAF)
     assert len(known & set(alone.pairs)) < 12
-    found = predict_adjacency(ASN, StageAConfig())
+    found = predict_adjacency(ASN, vienna())
     assert to_dot_bracket(found.partner_L) == CLOVERLEAF
     assert min(found.probability_LL[i, j] for i, j in known) > 0.5
 
 
 def test_the_family_is_stated_with_evalue_coverage_and_release():
-    found = predict_adjacency(ASN, StageAConfig())
+    found = predict_adjacency(ASN, vienna())
     (family,) = found.families
     assert (family.accession, family.name, family.release) == ("RF00005", "tRNA", "Rfam 14.9")
     assert family.evalue < 1e-5
@@ -51,27 +54,25 @@ def test_the_family_is_stated_with_evalue_coverage_and_release():
 
 def test_the_log_says_what_was_found(caplog):
     with caplog.at_level("INFO", logger="rna_predict"):
-        predict_adjacency(ASN, StageAConfig())
+        predict_adjacency(ASN, vienna())
     assert "ffy: residues 2-73 are tRNA (RF00005 of Rfam 14.9), E-value " in caplog.text
     assert "% of the family's profile" in caplog.text
 
 
 def test_without_a_hit_the_result_is_that_of_family_off():
-    found, alone = (predict_adjacency(FREE, StageAConfig(family=mode)) for mode in ("auto", "off"))
+    found, alone = (predict_adjacency(FREE, vienna(family=mode)) for mode in ("auto", "off"))
     assert found.families == ()
     assert found.digest() == alone.digest()
     assert dataclasses.replace(found.provenance, config="") == dataclasses.replace(alone.provenance, config="")
-    assert (
-        family_a3m(FREE, StageAConfig()) == family_a3m(FREE, StageAConfig(family="off")) == f">free\n{FREE.sequence}\n"
-    )
-    assert family_alignment(FREE, StageAConfig()) is None
+    assert family_a3m(FREE, vienna()) == family_a3m(FREE, vienna(family="off")) == f">free\n{FREE.sequence}\n"
+    assert family_alignment(FREE, vienna()) is None
 
 
 def test_a_family_that_is_left_out_or_too_weak_says_nothing():
     for config in (
-        StageAConfig(family_evalue=1e-50),
-        StageAConfig(family_exclude=["RF00005"], family_evalue=1e-6),
-        StageAConfig(family="off"),
+        vienna(family_evalue=1e-50),
+        vienna(family_exclude=["RF00005"], family_evalue=1e-6),
+        vienna(family="off"),
     ):
         found = predict_adjacency(ASN, config)
         assert found.families == ()
@@ -81,7 +82,7 @@ def test_a_family_that_is_left_out_or_too_weak_says_nothing():
 def test_the_weight_is_what_moves_the_pairs():
     pair = (0, 72)
     values = [
-        predict_adjacency(ASN, StageAConfig(family_weight=w, family_loop_weight=0.0)).probability_LL[pair]
+        predict_adjacency(ASN, vienna(family_weight=w, family_loop_weight=0.0)).probability_LL[pair]
         for w in (0.0, 0.3, 1.25)
     ]
     assert values[0] < values[1] < values[2]
@@ -89,7 +90,7 @@ def test_the_weight_is_what_moves_the_pairs():
 
 def test_a_loop_of_the_consensus_costs_pairs():
     dear, free = (
-        predict_adjacency(ASN, StageAConfig(family_weight=0.0, family_loop_weight=w)).probability_LL for w in (3.0, 0.0)
+        predict_adjacency(ASN, vienna(family_weight=0.0, family_loop_weight=w)).probability_LL for w in (3.0, 0.0)
     )
     anticodon_loop = slice(32, 39)
     assert free[anticodon_loop].sum() > 0.2
@@ -97,7 +98,7 @@ def test_a_loop_of_the_consensus_costs_pairs():
 
 
 def test_evidence_is_an_energy_for_canonical_pairs_only():
-    evidence = family_evidence(ASN.sequence, StageAConfig())
+    evidence = family_evidence(ASN.sequence, vienna())
     assert evidence is not None
     assert evidence.bonus_LL is not None
     assert evidence.pairs == evidence.unpaired == ()
@@ -111,7 +112,7 @@ def test_evidence_is_an_energy_for_canonical_pairs_only():
 
 def test_a_pseudoknot_of_the_consensus_is_put_on_top():
     hdv = RnaSequence(id="hdv", sequence="GGCCGGCAUGGUCCCAGCCUCCUCGCUGGCGCCGGCUGGGCAACACCAUUGCACUCCGGUGGUGAAUGGGAC")
-    found = predict_adjacency(hdv, StageAConfig(pseudoknots="off"))
+    found = predict_adjacency(hdv, vienna(pseudoknots="off"))
     assert found.families[0].name == "HDV_ribozyme"
     structure = to_dot_bracket(found.partner_L)
     assert "[" in structure
@@ -124,7 +125,7 @@ def test_a_pseudoknots_residues_are_dear_to_other_pairs():
         "UUCUUAUCAAGAGAAGCAGAGGGACUGGCCCGACGAAGCUUCAGCAACCGGUGUAAUGGCGAUCAGCCAUGACCAAGGUGCUAAAUCCAGCAAGCUCGAACAGC"
         "UUGGAAGAUAAGAA"
     )
-    evidence = {w: family_evidence(sam, StageAConfig(family_knot_weight=w)) for w in (0.0, 3.0)}
+    evidence = {w: family_evidence(sam, vienna(family_knot_weight=w)) for w in (0.0, 3.0)}
     assert evidence[3.0].offered == evidence[0.0].offered
     assert len(evidence[3.0].offered) >= 3
     costs = evidence[3.0].bonus_LL - evidence[0.0].bonus_LL
@@ -135,7 +136,7 @@ def test_a_pseudoknots_residues_are_dear_to_other_pairs():
 
 def test_a_given_structure_is_the_answer_and_the_family_is_still_stated():
     given = GivenStructure.from_pairs("ffy", 76, [(0, 71), (1, 70)], "test")
-    found = predict_adjacency(ASN, StageAConfig(), given)
+    found = predict_adjacency(ASN, vienna(), given)
     assert found.pairs == [(0, 71), (1, 70)]
     assert [one.accession for one in found.families] == ["RF00005"]
     assert found.provenance.method == "given"
@@ -144,7 +145,7 @@ def test_a_given_structure_is_the_answer_and_the_family_is_still_stated():
 
 def test_given_pairs_and_the_family_go_together():
     given = GivenStructure.from_pairs("ffy", 76, [(0, 72)], "test")
-    found = predict_adjacency(ASN, StageAConfig(given_mode="constrain"), given)
+    found = predict_adjacency(ASN, vienna(given_mode="constrain"), given)
     assert found.provenance.method == "viennarna+given+family"
     assert found.probability_LL[0, 72] == 1.0
     assert to_dot_bracket(found.partner_L) == CLOVERLEAF
@@ -154,7 +155,7 @@ def test_a_backend_without_pseudo_energies_leaves_the_pairs_out_and_says_so(monk
     plain = dataclasses.replace(backends.BACKENDS["viennarna"], uses=frozenset({"pairs", "unpaired"}))
     monkeypatch.setitem(stage.BACKENDS, "viennarna", plain)
     with caplog.at_level("WARNING", logger="rna_predict"):
-        found = predict_adjacency(ASN, StageAConfig())
+        found = predict_adjacency(ASN, vienna())
     assert "ffy: backend viennarna cannot use its family's pairs" in caplog.text
     assert found.provenance.method == "viennarna"
     assert [one.accession for one in found.families] == ["RF00005"]
@@ -170,20 +171,20 @@ def test_another_library_changes_what_is_found(tmp_path):
         packed_rows=carried.packed_rows[:1],
     )
     small.save(tmp_path / "one.safetensors")
-    config = StageAConfig(family_library=str(tmp_path / "one.safetensors"))
+    config = vienna(family_library=str(tmp_path / "one.safetensors"))
     assert predict_adjacency(ASN, config).families == ()
     with pytest.raises(ContractError, match="no such family library"):
-        predict_adjacency(ASN, StageAConfig(family_library=str(tmp_path / "none.safetensors")))
+        predict_adjacency(ASN, vienna(family_library=str(tmp_path / "none.safetensors")))
 
 
 def test_the_alignment_in_memory_is_the_one_of_the_file(tmp_path):
     from rna_predict.formats.alignment import read_alignment
 
-    text = family_a3m(ASN, StageAConfig())
+    text = family_a3m(ASN, vienna())
     assert text.startswith("# residues ")
     (tmp_path / "a_family.a3m").write_text(text)
     read, _ = read_alignment(tmp_path / "a_family.a3m", ASN)
-    alignment = family_alignment(ASN, StageAConfig())
+    alignment = family_alignment(ASN, vienna())
     assert alignment is not None
     assert alignment.digest() == read.digest()
     assert alignment.depth > 100
@@ -191,7 +192,7 @@ def test_the_alignment_in_memory_is_the_one_of_the_file(tmp_path):
 
 
 def test_families_come_back_from_a_file(tmp_path):
-    found = predict_adjacency(ASN, StageAConfig())
+    found = predict_adjacency(ASN, vienna())
     found.save(tmp_path / "a_adjacency.safetensors")
     back = Adjacency.load(tmp_path / "a_adjacency.safetensors", ASN)
     assert back.families == found.families
@@ -200,13 +201,13 @@ def test_families_come_back_from_a_file(tmp_path):
 
 
 def test_families_are_part_of_the_digest():
-    found = predict_adjacency(ASN, StageAConfig())
+    found = predict_adjacency(ASN, vienna())
     assert dataclasses.replace(found, families=()).digest() != found.digest()
 
 
 @pytest.mark.parametrize("families", [(("RF00005",),), (FamilyFound("RF00005", "t", 1e-5, 70, 80, 0.1, 0.1, "x"),)])
 def test_families_that_cannot_be_are_refused(families):
-    found = predict_adjacency(ASN, StageAConfig(family="off"))
+    found = predict_adjacency(ASN, vienna(family="off"))
     with pytest.raises(ContractError, match="families of ffy"):
         dataclasses.replace(found, families=families)
 
@@ -217,7 +218,7 @@ def test_families_that_cannot_be_are_refused(families):
 )
 def test_settings_that_mean_nothing_are_refused(wrong):
     with pytest.raises(ConfigError, match=next(iter(wrong))):
-        StageAConfig(**wrong)
+        vienna(**wrong)
 
 
 def test_without_families_pyhmmer_is_not_imported():
@@ -225,7 +226,8 @@ def test_without_families_pyhmmer_is_not_imported():
         "import sys; from rna_predict.contracts import RnaSequence\n"
         "from rna_predict.stage_a_adjacency.config import StageAConfig\n"
         "from rna_predict.stage_a_adjacency.stage import predict_adjacency\n"
-        "predict_adjacency(RnaSequence(id='x', sequence='GGGGAAAACCCC'), StageAConfig(family='off'))\n"
+        "config = StageAConfig(backend='viennarna', family='off')\n"
+        "predict_adjacency(RnaSequence(id='x', sequence='GGGGAAAACCCC'), config)\n"
         "print('pyhmmer' in sys.modules, 'torch' in sys.modules)"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -22,7 +22,7 @@ def test_only_pairs_of_no_weight_are_left_out():
     compound.exp_params_rescale(compound.mfe()[1])
     free_energy = compound.pf()[1]
     own = np.triu(np.array(compound.bpp())[1:, 1:], 1)
-    found = fold(DRAWN, StageAConfig(), Constraints())
+    found = fold(DRAWN, StageAConfig(backend="viennarna", readout="mea"), Constraints())
     assert found.free_energy == pytest.approx(free_energy)
     upper = np.triu(found.probability_LL)
     left_out = (upper == 0) & (own > 0)

@@ -23,7 +23,7 @@ from rna_predict.stage_a_adjacency.given import given_evidence
 from rna_predict.stage_a_adjacency.stage import predict_adjacency
 from rna_predict.stage_a_adjacency.viennarna import fold, mea_matching
 
-folding = functools.partial(StageAConfig, family="off")
+folding = functools.partial(StageAConfig, backend="viennarna", family="off", calibration="off")
 """Settings without what families say of the pairs."""
 
 HAIRPIN = RnaSequence(id="hairpin", sequence="GGGCUUCGGCCC")
