@@ -22,7 +22,7 @@ def test_only_pairs_of_no_weight_are_left_out():
     compound.exp_params_rescale(compound.mfe()[1])
     free_energy = compound.pf()[1]
     own = np.triu(np.array(compound.bpp())[1:, 1:], 1)
-    found = fold(DRAWN, StageAConfig(backend="viennarna", readout="mea"), Constraints())
+    found = fold(DRAWN, StageAConfig(backend="viennarna", calibration="off", readout="mea"), Constraints())
     assert found.free_energy == pytest.approx(free_energy)
     upper = np.triu(found.probability_LL)
     left_out = (upper == 0) & (own > 0)
@@ -34,7 +34,9 @@ def test_only_pairs_of_no_weight_are_left_out():
 def test_the_span_limits_the_distance_of_a_pair_and_nothing_else():
     rna = RnaSequence(id="hairpin", sequence="GGGCUUCGGCCC")
     free, reached, short = (
-        predict_adjacency(rna, StageAConfig(backend="viennarna", max_pair_span=span, pseudoknots="off"))
+        predict_adjacency(
+            rna, StageAConfig(backend="viennarna", calibration="off", max_pair_span=span, pseudoknots="off")
+        )
         for span in (0, 11, 10)
     )
     assert free.digest() == reached.digest()

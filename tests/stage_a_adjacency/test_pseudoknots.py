@@ -21,7 +21,7 @@ from rna_predict.stage_a_adjacency.reactivity import stacked_energy
 from rna_predict.stage_a_adjacency.stage import fold_with
 from rna_predict.stage_a_adjacency.viennarna import fold as viennarna_fold
 
-vienna = functools.partial(StageAConfig, backend="viennarna")
+vienna = functools.partial(StageAConfig, backend="viennarna", calibration="off")
 
 BWYV = "CGCGGCACCGUCCGCGGAACAAACGG"
 """Beet western yellows virus frameshift signal (PDB 437D): stem 1 CGCGG-CCGCG, stem 2 CCG-CGG."""

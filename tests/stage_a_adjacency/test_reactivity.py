@@ -13,7 +13,7 @@ from rna_predict.stage_a_adjacency.config import StageAConfig
 from rna_predict.stage_a_adjacency.reactivity import stacked_energy
 from rna_predict.stage_a_adjacency.stage import predict_adjacency
 
-folding = functools.partial(StageAConfig, backend="viennarna", family="off")
+folding = functools.partial(StageAConfig, backend="viennarna", family="off", calibration="off")
 """Settings without what families say of the pairs."""
 
 HAIRPIN = RnaSequence(id="hairpin", sequence="GGGCUUCGGCCC")
