@@ -84,6 +84,7 @@ def test_snakemake_commands_plan_jobs(command, tmp_path):
 def test_the_tool_commands_run_in_the_order_of_the_readme(tmp_path, chains_dir):
     """On a hairpin; its first prediction stands for results/, starting values of nano for a download."""
     stand_in_structures(tmp_path, chains_dir)
+    stand_in_pairs(tmp_path / "known.csv")
     (tmp_path / "my.fasta").write_text(f">hairpin\n{HAIRPIN}\n")
     (tmp_path / "my.dbn").write_text(f">hairpin\n{HAIRPIN}\n((((....))))\n")
     stand_in_download(tmp_path / "downloaded.pt")
@@ -94,7 +95,9 @@ def test_the_tool_commands_run_in_the_order_of_the_readme(tmp_path, chains_dir):
         "inspect": '"missing": 0',
         "convert": "base.safetensors",
         "--untrained": "UNTRAINED",
-        "train": "run/partial.safetensors: 2 steps",
+        "fine_tune": "run/partial.safetensors: 2 steps",
+        "pairs": '"rows": 12',
+        "folding": "run_folding/partial.safetensors: 2 steps",
         "--partial": "partial.safetensors (step 2) merged into",
     }
     for command in TOOL:
@@ -105,8 +108,8 @@ def test_the_tool_commands_run_in_the_order_of_the_readme(tmp_path, chains_dir):
         text = run(words, tmp_path)
         assert not [expected for word, expected in said.items() if word in words and expected not in text], text
     kinds = [shlex.split(command)[1] for command in TOOL]
-    others = ["geometry", "evaluate", "plan", "weights", "weights", "dataset", "train"]
-    assert sorted(kinds) == sorted(["predict"] * 5 + others)
+    others = ["geometry", "evaluate", "plan", "weights", "weights", "dataset", "dataset", "train", "train"]
+    assert sorted(kinds) == sorted(["predict"] * 6 + others)
 
 
 def test_the_guide_s_commands_run_in_its_order(tmp_path, chains_dir):
@@ -146,6 +149,15 @@ def stand_in_structures(folder: Path, chains_dir: Path) -> None:
     (folder / "structures").mkdir()
     for name in STRUCTURES:
         shutil.copy(chains_dir / f"{name}.pdb.gz", folder / "structures")
+
+
+def stand_in_pairs(path: Path) -> None:
+    """A user's table of known secondary structures: hairpins of twelve kinds."""
+    lines = ["id,sequence,dot_bracket,dataset"]
+    for number in range(12):
+        loop = "".join("ACGU"[(number * (place + 3) + place) % 4] for place in range(6))
+        lines.append(f"h{number},GGCUAC{loop}GUAGCC,((((((......)))))),mine")
+    path.write_text("\n".join(lines) + "\n")
 
 
 def stand_in_download(path: Path) -> None:
