@@ -37,6 +37,7 @@ HAIRPIN = "GGGCUUCGGCCC"
 TRAIN_QUICK = (
     *("trainer.steps=2", "trainer.keep=last", "validation.every=0", "optimiser.warmup=1", "data.coordinates=false"),
     *("data.crop=24", "data.budget=24", "losses.copies=2", "losses.rollout_steps=2"),
+    *("trainer.devices=1", "trainer.strategy=auto"),
 )
 STRUCTURES = ("17ra_A", "1am0_A", "1l2x_A", "2kgp_A")
 """Chains that stand for a user's folder."""
