@@ -41,10 +41,14 @@ BLOCKS = {
 """The module whose list `blocks` is counted."""
 
 
+UNSEEN = ("name", "cycles", "c_fold", "fold_blocks", "fold_heads", "fold_channels", "fold_levels")
+"""What leaves no trace in the shapes of stages B and D: recycling, and the sizes of stage A's network."""
+
+
 def infer_architecture(shapes: Shapes, where: str = "checkpoint") -> Architecture:
     """The sizes that tensors of these shapes belong to, under the name of the profile that they equal, or `custom`.
 
-    Recycling cycles leave no trace in the shapes: they are the profile's, or the default.
+    What is `UNSEEN` is the profile's, or the default.
 
     Args:
         shapes: by state-dict key, the whole layout.
@@ -70,7 +74,8 @@ def infer_architecture(shapes: Shapes, where: str = "checkpoint") -> Architectur
 def name_of(architecture: Architecture) -> Architecture:
     """The profile with the same sizes, else the architecture as `custom`."""
     for profile in PROFILES.values():
-        if dataclasses.replace(architecture, name=profile.name, cycles=profile.cycles) == profile:
+        unseen = {name: getattr(profile, name) for name in UNSEEN}
+        if dataclasses.replace(architecture, **unseen) == profile:
             return profile
     return dataclasses.replace(architecture, name="custom")
 

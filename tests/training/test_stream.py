@@ -10,7 +10,7 @@ from rna_predict.data.batches import Share
 from rna_predict.data.dataset import open_dataset
 from rna_predict.data.examples import make_example
 from rna_predict.errors import ConfigError, InputError
-from rna_predict.training.stream import BatchStream, can_be_learned, seed_of
+from rna_predict.training.stream import ChainStream, can_be_learned, seed_of
 
 TRAINING = {"17ra_A", "1am0_A", "1ehz_A", "1l2x_A"}
 
@@ -18,7 +18,7 @@ TRAINING = {"17ra_A", "1am0_A", "1ehz_A", "1l2x_A"}
 @pytest.fixture
 def stream(dataset, resolved):
     def make(*overrides, share=None, start=None):
-        made = BatchStream(open_dataset(dataset), resolved("trainer.steps=9", *overrides), share)
+        made = ChainStream(open_dataset(dataset), resolved("trainer.steps=9", *overrides), share)
         if start is not None:
             made.start = start
         return made
