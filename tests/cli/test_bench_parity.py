@@ -16,11 +16,14 @@ def without_protenix(monkeypatch):
     monkeypatch.setattr(bench_parity, "ARCHITECTURES", {"nano": ARCHITECTURES["nano"]})
 
 
-def test_without_protenix_the_outputs_of_the_checkout_are_read(without_protenix, capsys):
-    from rna_predict.cli.bench import bench
+def test_without_protenix_the_outputs_of_the_checkout_are_read(without_protenix):
+    from typer.testing import CliRunner
 
-    bench("parity", threads=torch.get_num_threads())
-    lines = capsys.readouterr().out.splitlines()
+    from rna_predict.cli.bench import app
+
+    done = CliRunner().invoke(app, ["parity", "--threads", str(torch.get_num_threads())])
+    assert done.exit_code == 0, done.output
+    lines = done.stdout.splitlines()
     figures = json.loads(lines[-1])
     assert figures.pop("against") == "reference file"
     worst = figures.pop("worst")

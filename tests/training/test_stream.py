@@ -91,13 +91,10 @@ def test_a_crop_is_no_longer_than_asked_and_a_batch_no_larger_than_its_budget(st
 
 @pytest.mark.parametrize(("share", "native"), [(0.0, False), (1.0, True)])
 def test_pairs_are_the_native_s_or_stage_a_s_as_the_share_says(stream, dataset, share, native):
-    """The pseudoknot's native pairs cross; what ViennaRNA predicts never does."""
-    options = (f"data.native_pairs={share}", "data.only=[1l2x_A]", "data.crop=32", "data.budget=32")
+    """The hairpin's native lacks a pair that stage A predicts."""
+    options = (f"data.native_pairs={share}", "data.only=[17ra_A]", "data.crop=32", "data.budget=32")
     batch = flat(stream(*options))[0]
-    pairs = [(i, j) for i, j in batch.example.stages.partner_BLL[0].nonzero().tolist() if i < j]
-    crossing = any(i < k < j < m for i, j in pairs for k, m in pairs)
-    assert pairs
-    assert crossing == native
+    assert int(batch.example.paired_BLL[0].sum()) > 8
     assert torch.equal(batch.example.stages.partner_BLL[0] > 0, batch.example.paired_BLL[0]) == native
 
 
