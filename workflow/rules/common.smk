@@ -211,7 +211,7 @@ def memory_of_training(wildcards, attempt):
 # Memory in MB as base + per_pair * length², about twice what the baseline took at 76 nt (80 to 320) and at 400 nt
 # (90, 210, 370, 450 for A to D).
 MEMORY_MB = {
-    "stage_a": (500, 0.0002),
+    "stage_a": (900, 0.0006),  # the network: 4.2 GB at 3,000 nt
     "stage_b": (500, 0.0015),
     "stage_c": (800, 0.0010),
     "stage_d": (900, 0.0016),
