@@ -120,6 +120,15 @@ def test_candidates_leave_blocked_residues_alone_and_may_be_trimmed():
     assert trimmed.pairs == ((1, 14), (2, 13), (3, 12), (4, 11))
 
 
+def test_a_run_of_pairs_is_one_candidate():
+    found = candidates(
+        "GGGGGGAAAACCCCCC", HelixEnergy("GGGGGGAAAACCCCCC", 37.0, Constraints()), frozenset(), np.zeros(16), 3
+    )
+    diagonals = [helix.pairs[0][0] + helix.pairs[0][1] for _, helix in found]
+    assert sorted(diagonals) == list(range(12, 19)), "six pairs, and the slipped helices of five, four and three"
+    assert found[0][1].pairs == tuple((k, 15 - k) for k in range(6))
+
+
 # Probabilities alone
 
 KNOT = "GGGGAAACCUAACCCCAAAAAGGA"
@@ -165,6 +174,15 @@ def test_crossing_adds_to_the_nested_matching_and_takes_nothing_away(monkeypatch
     assert text(fold_with(KNOT, by("threshknot", pseudoknot_threshold=0.13), [])) == NESTED
     found = fold_with(KNOT, by("crossing", pseudoknot_threshold=0.1), [])
     assert np.array_equal(found.probability_LL, matrix), "probabilities are the backend's"
+
+
+def test_threshknot_pairs_no_residue_of_a_hard_pair_with_another(monkeypatch):
+    slipped = "(((.........)))........."
+    told(monkeypatch, matrix_of({slipped: 0.5}), nested=slipped)
+    hard = Evidence(name="given", digest="a", pairs=((0, 15),))
+    found = fold_with("GGGGAAACCUAACCCCAAAAAGGA", by("threshknot", pseudoknot_min_stem=2), [hard])
+    assert text(found) == "(((.........)).)........"
+    assert found.matching[14] == -1
 
 
 def test_threshknot_keeps_hard_pairs_that_are_improbable(monkeypatch):
