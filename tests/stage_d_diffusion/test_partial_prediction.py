@@ -16,15 +16,7 @@ from rna_predict.formats.models import write_best_pdb, write_ensemble
 from rna_predict.nn import opened as opened_networks
 from rna_predict.nn.adapters import AdapterConfig
 from rna_predict.nn.opened import NetworkSource, open_for_prediction
-from rna_predict.nn.partial import (
-    STAGE_A_PARTS,
-    STAGE_D_PARTS,
-    merged_sha256,
-    read_partial,
-    save_partial,
-    stages_of,
-    trunk_identity,
-)
+from rna_predict.nn.partial import STAGE_D_PARTS, merged_sha256, read_partial, save_partial, stages_of, trunk_identity
 from rna_predict.nn.weights import LAYOUT, open_network, read_header, save_weights
 from rna_predict.stage_b_torsion import trunk_backend
 from rna_predict.stage_b_torsion.config import StageBConfig
@@ -174,7 +166,7 @@ def test_each_stage_has_its_parts_of_the_layout():
     assert stages_of(keys[Trunk]) == ("stage_b",)
     assert stages_of(keys[DiffusionModel]) == ("stage_d",)
     assert {key.split(".")[0] for key in keys[DiffusionModel]} == set(STAGE_D_PARTS)
-    assert {key.split(".")[0] for each in keys.values() for key in each} == set(LAYOUT) - set(STAGE_A_PARTS)
+    assert {key.split(".")[0] for each in keys.values() for key in each} == set(LAYOUT) - {"folding"}
     assert stages_of([*keys[Trunk], *keys[DiffusionModel]]) == ("stage_b", "stage_d")
     assert stages_of(["regressor.1.weight", "layers.0.linear1.lora_A"]) == ()
 
