@@ -17,7 +17,7 @@ from rna_predict.stage_a_adjacency.config import PSEUDOKNOTS, StageAConfig
 from rna_predict.stage_a_adjacency.folding import pair_probabilities
 from rna_predict.stage_a_adjacency.stage import predict_adjacency
 
-vienna = functools.partial(StageAConfig, backend="viennarna")
+vienna = functools.partial(StageAConfig, backend="viennarna", family="off")
 
 CONFIGS = [
     vienna(pseudoknots=mode, readout=readout, pseudoknot_threshold=threshold)

@@ -368,7 +368,7 @@ def test_a_residue_cannot_be_paired_and_forced_unpaired():
 
 
 def test_a_sequence_above_the_limit_is_refused_with_its_cost():
-    with pytest.raises(InputError, match=r"3001 nt is longer than stage_a.max_length 3000.*about 0.7 GB"):
+    with pytest.raises(InputError, match=r"3001 nt is longer than stage_a.max_length 3000.*about 4.5 GB"):
         predict_adjacency(RnaSequence(id="long", sequence="A" * 3001), folding())
 
 
