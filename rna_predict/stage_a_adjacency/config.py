@@ -86,7 +86,7 @@ class StageAConfig:
     pseudoknot_penalty: float = 3.0
     """kcal/mol that a pseudoknot costs in `iterative`, besides the loops that the energy model already counts."""
 
-    pseudoknot_unpaired: float = 0.2
+    pseudoknot_unpaired: float = 0.15
     """kcal/mol that each unpaired residue within the pseudoknot costs in `iterative`."""
 
     pseudoknot_candidates: int = 5

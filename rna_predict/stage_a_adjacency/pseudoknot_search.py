@@ -19,6 +19,9 @@ from rna_predict.stage_a_adjacency.helix_energy import Helix, HelixEnergy, candi
 from rna_predict.stage_a_adjacency.reactivity import stacked_energy
 
 GAS_CONSTANT = 0.0019872  # kcal/mol/K
+LEAST_THIRD_LOOP = 2
+"""Residues, as in pknotsRG (Reeder and Giegerich 2004)."""
+
 LEAST_UNPAIRED = 1e-6
 """Smallest probability of being unpaired that a cost is computed from; float32 rounds below it."""
 
@@ -79,9 +82,10 @@ def _promising(
 
 
 def _gain(fold: Fold, rest: Fold, helix: Helix, config: StageAConfig) -> float:
-    """kcal/mol of the knotted ensemble over the fold; infinite where the helix crosses nothing or lies in a loop.
+    """kcal/mol of the knotted ensemble over the fold; infinite where the helix crosses nothing, or as none can.
 
     A knot inside a closing pair is left out: of the candidates that the energies favoured there, too few were right.
+    So is one whose third loop is too short to pass the first helix.
     """
     partner_L = rest.matching
     pairs = [(int(i), int(partner_L[i])) for i in np.flatnonzero(partner_L > np.arange(len(partner_L)))]
@@ -90,11 +94,19 @@ def _gain(fold: Fold, rest: Fold, helix: Helix, config: StageAConfig) -> float:
         return np.inf
     start = min(i for i, _ in (*crossed, helix.pairs[0]))
     stop = max(j for _, j in (*crossed, helix.pairs[0]))
-    if any(i < start and stop < j for i, j in pairs):
+    if any(i < start and stop < j for i, j in pairs) or _third_loop(helix, crossed) < LEAST_THIRD_LOOP:
         return np.inf
     unpaired = int((partner_L[start : stop + 1] < 0).sum()) - len(helix.residues)
     penalty = config.pseudoknot_penalty + config.pseudoknot_unpaired * unpaired
     return helix.energy + rest.free_energy - fold.free_energy + penalty
+
+
+def _third_loop(helix: Helix, crossed: list[tuple[int, int]]) -> int:
+    """Residues between the 3' strands of the knot's two helices; they run along the shallow groove of the first."""
+    (_, outer), (_, inner) = helix.pairs[0], helix.pairs[-1]
+    before = [inner - j - 1 for i, j in crossed if i < helix.pairs[0][0]]
+    behind = [j - outer - 1 for i, j in crossed if i > helix.pairs[0][0]]
+    return min(before + behind)
 
 
 def _mixed(fold: Fold, knot: Knot, thermal: float) -> Fold:

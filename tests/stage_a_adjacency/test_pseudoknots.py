@@ -252,6 +252,13 @@ def test_a_knot_inside_a_closing_stem_is_left_out():
     assert "[" in text(fold_with(beside, by("iterative"), []))
 
 
+def test_a_third_loop_that_cannot_pass_the_first_helix_is_none():
+    loop = BWYV[16:22]
+    found = [text(fold_with(BWYV.replace(loop, "A" * k), by("iterative"), [])) for k in (0, 1, 2)]
+    assert "[" not in found[0] + found[1]
+    assert "[" in found[2]
+
+
 def test_iterative_needs_a_free_energy(monkeypatch):
     told(monkeypatch, matrix_of({NESTED: 0.6}))
     with pytest.raises(
