@@ -22,6 +22,9 @@ logger = logging.getLogger(__name__)
 
 NAME = "family"
 """Of this source in `Provenance.method` and `Provenance.inputs`."""
+STRENGTH = {"ensemble": 2.8, "rfold": 4.0}
+"""By which `family_weight` and `family_loop_weight` are multiplied for backends that are surer of themselves than
+ViennaRNA: their opinions, which are not told of families, would else outvote them (decision 0014)."""
 MIN_WEIGHT = 0.01
 """Weights of pairs below it earn no bonus, and costs in kcal/mol below it are left out."""
 MIN_CROSSING = 0.35
@@ -58,7 +61,7 @@ def family_evidence(sequence: str, config: StageAConfig) -> Evidence | None:
     The weight of a pair (`families.prior.family_prior`) times `family_weight` lowers its energy; a canonical pair that
     is not of the consensus costs `family_loop_weight` times the probability that one of its residues stands in a loop
     of the consensus, or `family_knot_weight` times the weight with which it belongs to a pseudoknot. So a weak or
-    partial hit can be overruled by the energy model.
+    partial hit can be overruled by the energy model. `STRENGTH` fits the energies to the backend.
     """
     hits = find_families(sequence, config)
     if not hits:
@@ -68,10 +71,12 @@ def family_evidence(sequence: str, config: StageAConfig) -> Evidence | None:
     library = _library(config.family_library)
     prior = family_prior(sequence, hits, library)
     legal_LL = np.triu(can_pair(sequence), k=1)
-    cost_L = np.maximum(config.family_loop_weight * prior.loop_L, config.family_knot_weight * prior.knot_L)
+    strength = STRENGTH.get(config.backend, 1.0)
+    cost_L = np.maximum(strength * config.family_loop_weight * prior.loop_L, config.family_knot_weight * prior.knot_L)
     cost_LL = np.maximum(cost_L[:, None], cost_L)
     other_LL = legal_LL & (prior.nested_LL < MIN_WEIGHT) & (cost_LL >= MIN_WEIGHT)
-    bonus_LL = np.where(legal_LL & (prior.nested_LL >= MIN_WEIGHT), -config.family_weight * prior.nested_LL, 0.0)
+    favour_LL = strength * config.family_weight * prior.nested_LL
+    bonus_LL = np.where(legal_LL & (prior.nested_LL >= MIN_WEIGHT), -favour_LL, 0.0)
     bonus_LL += np.where(other_LL, cost_LL, 0.0)
     offers = np.argwhere(legal_LL & (prior.crossing_LL >= MIN_CROSSING))
     offered = [(int(i), int(j), float(prior.crossing_LL[i, j])) for i, j in offers]

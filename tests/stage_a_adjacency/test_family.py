@@ -110,6 +110,13 @@ def test_evidence_is_an_energy_for_canonical_pairs_only():
     assert letters <= {"AU", "UA", "GC", "CG", "GU", "UG"}
 
 
+def test_backends_that_are_surer_of_themselves_are_told_louder():
+    plain = family_evidence(ASN.sequence, vienna()).bonus_LL
+    for backend, strength in (("ensemble", 2.8), ("rfold", 4.0), ("viennarna", 1.0)):
+        told = family_evidence(ASN.sequence, vienna(backend=backend)).bonus_LL
+        assert told == pytest.approx(strength * plain, abs=0.02)
+
+
 def test_a_pseudoknot_of_the_consensus_is_put_on_top():
     hdv = RnaSequence(id="hdv", sequence="GGCCGGCAUGGUCCCAGCCUCCUCGCUGGCGCCGGCUGGGCAACACCAUUGCACUCCGGUGGUGAAUGGGAC")
     found = predict_adjacency(hdv, vienna(pseudoknots="off"))
