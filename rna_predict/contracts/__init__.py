@@ -22,6 +22,7 @@ from rna_predict.contracts.record import (
 )
 from rna_predict.contracts.sequence import RnaSequence
 from rna_predict.contracts.structure import Structure
+from rna_predict.contracts.templates import TemplateHit, TemplateHits
 from rna_predict.contracts.torsions import TORSION_FIELDS, Torsions
 
 __all__ = [
@@ -46,6 +47,8 @@ __all__ = [
     "RnaSequence",
     "Stem",
     "Structure",
+    "TemplateHit",
+    "TemplateHits",
     "Torsions",
     "atomic_path",
     "decompose",

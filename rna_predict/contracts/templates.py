@@ -1,0 +1,128 @@
+"""Known structures threaded onto an RNA: the hits of a template search, as atoms of the RNA's own residues."""
+
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+
+from rna_predict.chemistry.residues import C1, C3, C4, MAX_ATOMS, RESIDUES
+from rna_predict.contracts.record import Record, array
+from rna_predict.contracts.structure import full_mask
+from rna_predict.errors import ContractError
+
+
+class TemplateHit(NamedTuple):
+    """A library chain that was aligned to the RNA. Shares are in [0, 1]; L counts the RNA's residues.
+
+    Attributes:
+        id: the chain's, in its library.
+        cluster: sequence cluster that the library puts the chain in, or empty.
+        date: day of deposition, YYYY-MM-DD, or empty.
+        length: residues of the chain.
+        identity: equal letters over aligned columns.
+        query_identity: equal letters over L.
+        coverage: aligned columns over L.
+        score: alignment score over that of the RNA with itself.
+        pair_agreement: F1 of the RNA's pairs and the chain's, carried over by the alignment, among aligned residues;
+            1 where neither has any.
+        expected_tm: expected TM-score (C3', over L) of the threaded residues.
+        letters: L letters, the chain's residue that stands for each of the RNA's, `-` for none.
+    """
+
+    id: str
+    cluster: str
+    date: str
+    length: int
+    identity: float
+    query_identity: float
+    coverage: float
+    score: float
+    pair_agreement: float
+    expected_tm: float
+    letters: str
+
+    @property
+    def sentence(self) -> str:
+        """One line for logs and headers."""
+        return (
+            f"{self.id} ({self.length} nt) covers {self.coverage:.0%}, identity {self.identity:.0%}, "
+            f"expected TM-score {self.expected_tm:.2f}"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TemplateHits(Record):
+    """K known structures on one RNA, the highest expected TM-score first; K may be 0.
+
+    Each template lies in a coordinate system of its own: nothing is superposed. `provenance.inputs` names
+    `a_adjacency`, which the search saw, and `library`.
+
+    Attributes:
+        xyz_KLA3: float32 [K, L, MAX_ATOMS, 3], Å, in the slots of the RNA's own residue (`chemistry.residues.ATOMS`):
+            phosphate and sugar as the template has them, and the base: the template's own where the letter is the
+            same, else the standard base on the template's base frame. 0 where `mask_KLA` is False.
+        mask_KLA: bool [K, L, MAX_ATOMS], atoms that are there. Where `mask_KL` holds, the base is complete and
+            C1', C3', C4' are there; phosphate and other sugar atoms as far as the experiment saw them.
+        mask_KL: bool [K, L], the residue is aligned to a residue of the template that the experiment saw.
+        position_KL: int32 [K, L], 0-based position in its chain of the residue that was aligned; -1 where `mask_KL`
+            is False.
+        linked_KL: bool [K, L-1], residues i and i + 1 lie on neighbours in the template's chain, O3' bound to P: their
+            geometry can be taken over as it is.
+        hits: what the hits are, in order.
+    """
+
+    SCHEMA: ClassVar[str] = "rna_predict.templates"
+    STAGE: ClassVar[str] = "templates"
+
+    xyz_KLA3: np.ndarray = array("float32")
+    mask_KLA: np.ndarray = array("bool")
+    mask_KL: np.ndarray = array("bool")
+    position_KL: np.ndarray = array("int32")
+    linked_KL: np.ndarray = array("bool")
+    hits: tuple[TemplateHit, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raise ContractError when shapes, masks, order or a hit break a rule above."""
+        Record.__post_init__(self)
+        self._check_hits()
+        count, length = len(self.hits), self.length
+        self.expect_shape("xyz_KLA3", (count, length, MAX_ATOMS, 3))
+        self.expect_shape("mask_KLA", (count, length, MAX_ATOMS))
+        self.expect_shape("mask_KL", (count, length))
+        self.expect_shape("position_KL", (count, length))
+        self.expect_shape("linked_KL", (count, length - 1))
+        full_LA = full_mask(self.sequence)
+        if (self.mask_KLA & ~(full_LA & self.mask_KL[..., None])).any():
+            raise ContractError(f"mask_KLA of {self.id}: an atom of a residue that is not aligned or does not have it")
+        base_LA = full_LA & (np.arange(MAX_ATOMS) >= C1)
+        needed_LA = base_LA | np.isin(np.arange(MAX_ATOMS), (C3, C4))
+        if (self.mask_KL[..., None] & needed_LA & ~self.mask_KLA).any():
+            raise ContractError(f"mask_KLA of {self.id}: an aligned residue lacks C1', C3', C4' or an atom of its base")
+        if self.xyz_KLA3[~self.mask_KLA].any():
+            raise ContractError(f"xyz_KLA3 of {self.id}: an atom that is masked out is not zero")
+        if ((self.position_KL == -1) != ~self.mask_KL).any():
+            raise ContractError(f"position_KL of {self.id}: must be -1 where, and only where, nothing is aligned")
+        if (self.linked_KL & ~(self.mask_KL[:, :-1] & self.mask_KL[:, 1:])).any():
+            raise ContractError(f"linked_KL of {self.id}: links a residue that is not aligned")
+
+    def _check_hits(self) -> None:
+        """From a file they come as lists."""
+        try:
+            hits = tuple(TemplateHit(*one) for one in self.hits)
+        except TypeError as error:
+            raise ContractError(f"hits of {self.id}: {error}") from error
+        shares = ("identity", "query_identity", "coverage", "pair_agreement", "expected_tm")
+        for hit in hits:
+            if not all(0 <= getattr(hit, name) <= 1 for name in shares):
+                raise ContractError(f"hits of {self.id}: {hit.id} has a share outside [0, 1]")
+            if len(hit.letters) != self.length or set(hit.letters) - {*RESIDUES, "-"}:
+                raise ContractError(f"hits of {self.id}: the letters of {hit.id} are not {self.length} of {RESIDUES}-")
+        expected = [hit.expected_tm for hit in hits]
+        if expected != sorted(expected, reverse=True):
+            raise ContractError(f"hits of {self.id}: not in the order of their expected TM-scores")
+        object.__setattr__(self, "hits", hits)
+
+    @property
+    def count(self) -> int:
+        """K, number of hits."""
+        return len(self.hits)
