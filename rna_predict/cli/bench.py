@@ -14,7 +14,7 @@ from rna_predict.errors import InputError
 
 BENCHMARKS = {
     "reconstruction": "rna_predict.cli.bench_reconstruction",
-    "baseline": "rna_predict.cli.bench_baseline",
+    "fold": "rna_predict.cli.bench_fold",
     "run": "rna_predict.cli.bench_run",
     "parity": "rna_predict.cli.bench_parity",
     "networks": "rna_predict.cli.bench_networks",
@@ -26,7 +26,6 @@ BENCHMARKS = {
 
 ABOUT = {
     "reconstruction": "Stage C's speed beside a sequential NeRF, and its drift on natives.",
-    "baseline": "The whole pipeline's accuracy on validation targets.",
     "run": "Wall time and memory of the whole workflow.",
     "parity": "The networks' outputs beside Protenix's.",
     "networks": "The networks' time and memory beside Protenix's.",
@@ -34,7 +33,7 @@ ABOUT = {
 }
 """One sentence each, for the help."""
 
-OWN_OPTIONS = ("stage-a", "families")
+OWN_OPTIONS = ("fold", "stage-a", "families")
 """Benchmarks whose module has a `command` with options of its own, and no `run()`."""
 
 

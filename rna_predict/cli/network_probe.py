@@ -4,15 +4,12 @@ JOB is a `Job` as JSON, the answer one line of JSON. Peak memory is what the fir
 highest (VmHWM, reset before it, in /proc/self), after a run on 16 residues that loads what is loaded once.
 """
 
-import ctypes
 import dataclasses
-import gc
 import json
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from types import SimpleNamespace
 
 import torch
@@ -22,7 +19,7 @@ from torch import nn
 from rna_predict.cli.parity_inputs import Given
 from rna_predict.cli.parity_peer import Peer
 from rna_predict.cli.parity_protenix import load, no_initialisation
-from rna_predict.errors import PredictionError
+from rna_predict.cli.resident import resident_mb
 from rna_predict.nn.architecture import Architecture
 from rna_predict.nn.featurise import featurise
 from rna_predict.nn.pairformer import PairformerBlock
@@ -92,26 +89,6 @@ def probe(job: Job) -> Measured:
         step()
         seconds.append(time.perf_counter() - start)
     return Measured(seconds=sorted(seconds)[len(seconds) // 2], prepare_seconds=prepared, peak_mb=peak)
-
-
-def resident_mb(*, reset: bool) -> float:
-    """Highest resident set of this process in MB, since the last reset; with `reset`, of this moment.
-
-    Before a reset, memory that was freed goes back to the system: a run that took its temporaries from what earlier
-    work left behind would seem to need none.
-
-    Raises:
-        PredictionError: the system does not tell (Linux with glibc does).
-    """
-    try:
-        if reset:
-            gc.collect()
-            ctypes.CDLL(None).malloc_trim(0)
-            Path("/proc/self/clear_refs").write_text("5")
-        lines = Path("/proc/self/status").read_text().splitlines()
-    except (OSError, AttributeError) as error:
-        raise PredictionError(f"bench networks: memory is read from /proc/self, as on Linux: {error}") from error
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
 
 def pairformer(side: str) -> Callable[[int], Step]:

@@ -20,6 +20,9 @@ UNKNOWN = "#7d8fb3"
 STOPS = ((0xF6, 0xA6, 0x2B), (0xEC, 0x7F, 0x4B), (0xD6, 0x58, 0x78), (0x96, 0x4A, 0xA3), (0x2F, 0x45, 0xA8))
 """sRGB at probabilities 0, ¼, ½, ¾ and 1."""
 
+SERIES = ("#2f45a8", "#d55e00", "#00795a", "#964aa3", "#6b5b00", "#5d6678")
+"""One colour each for what is compared; the first three differ for every colour vision (after Okabe and Ito 2002)."""
+
 
 def colour(probability: float | None) -> str:
     """The colour of a probability, linear between `STOPS`; `UNKNOWN` for None."""

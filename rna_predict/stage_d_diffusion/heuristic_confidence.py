@@ -1,13 +1,13 @@
 """Confidence without a learned head: formulas over the ensemble, stage A's certainty and stage B's distogram.
 
-Marked `heuristic` in every output. Nothing here has seen a native of the RNA; `rna-predict bench baseline` prints how
+Marked `heuristic` in every output. Nothing here has seen a native of the RNA; `rna-predict bench fold` prints how
 well it tracks the true lDDT.
 """
 
 import numpy as np
 
 from rna_predict.chemistry.residues import C1, C4, MAX_ATOMS, P
-from rna_predict.contracts import DISTOGRAM_EDGES, Adjacency, Embeddings
+from rna_predict.contracts import Adjacency, Embeddings
 from rna_predict.evaluation.lddt import INCLUSION_RADIUS, THRESHOLDS
 from rna_predict.evaluation.tm_score import d0_rna
 from rna_predict.stage_d_diffusion.judged import Confidence
@@ -70,18 +70,20 @@ def heuristic_confidence(xyz_SLA3: np.ndarray, adjacency: Adjacency, embeddings:
 
 
 def expected_distance_error(xyz_LA3: np.ndarray, embeddings: Embeddings) -> np.ndarray:
-    """Mean |d - d'| in Å of the model's distances d over stage B's distogram of d', between its atoms, [L, L].
+    """Mean |d - d'| in Å of the model's distances d over stage B's distogram of d', between C1' atoms (or the
+    one kind that it has), [L, L].
 
     The open last bin counts as its lower edge, or as the model's own distance where that is larger.
     """
-    edges = np.array(DISTOGRAM_EDGES, dtype=np.float32)
+    kind = embeddings.distogram_atoms.index("C1'") if "C1'" in embeddings.distogram_atoms else 0
+    edges = np.array(embeddings.distogram_edges, dtype=np.float32)
     width = edges[1] - edges[0]
     centres = np.append(edges - width / 2, edges[-1])
-    slot_L = embeddings.distogram_slots()
+    slot_L = embeddings.distogram_slots(kind)
     distance = _distances(xyz_LA3[np.arange(len(slot_L)), slot_L].astype(np.float32))
     error = np.zeros_like(distance)
     for row in range(len(distance)):
-        logits = embeddings.distogram_LL64[row]
+        logits = embeddings.distogram_GLLB[kind, row]
         weight = np.exp(logits - logits.max(axis=1, keepdims=True))
         weight /= weight.sum(axis=1, keepdims=True)
         off = np.abs(distance[row][:, None] - centres)

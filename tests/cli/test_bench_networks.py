@@ -48,7 +48,7 @@ def test_a_failed_measurement_is_an_error_with_its_reason(monkeypatch):
 
 ALONE = """
 import torch
-from rna_predict.cli.network_probe import resident_mb
+from rna_predict.cli.resident import resident_mb
 large = torch.ones(50_000_000)
 del large
 before = resident_mb(reset=True)
