@@ -1,6 +1,7 @@
 """YAML and overrides in, checked dataclasses out; with the command line the only door that Hydra comes through.
 
-The four stage configs are composed once (`resolve_stage_config`), written as plain YAML, and read back by the stages.
+The configs of the four stages and of the template search are composed once (`resolve_stage_config`), written as plain
+YAML, and read back by the stages.
 Nothing is ever instantiated from a configuration file.
 """
 
@@ -25,6 +26,7 @@ from rna_predict.plain_yaml import read_yaml
 
 STAGE_CONFIGS = {
     "stage_a": ("rna_predict.stage_a_adjacency.config", "StageAConfig"),
+    "templates": ("rna_predict.templates.config", "TemplatesConfig"),
     "stage_b": ("rna_predict.stage_b_torsion.config", "StageBConfig"),
     "stage_c": ("rna_predict.stage_c_reconstruction.config", "StageCConfig"),
     "stage_d": ("rna_predict.stage_d_diffusion.config", "StageDConfig"),
@@ -54,7 +56,7 @@ class StageConfig(Protocol):
 
 
 def stage_config_class(stage: str) -> type[Any]:
-    """The dataclass that holds the settings of `stage_a` … `stage_d`.
+    """The dataclass that holds the settings of `stage_a` … `stage_d`, or of `templates`.
 
     Raises:
         ConfigError: another name.

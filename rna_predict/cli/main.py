@@ -19,6 +19,8 @@ from rna_predict.cli import (
     predict,
     priors,
     stages,
+    submission,
+    templates,
     train,
     weights,
 )
@@ -41,15 +43,18 @@ app.command("plan")(plan.plan)
 app.command("evaluate")(evaluate.evaluate)
 app.command("draw")(draw.draw)
 app.command("geometry")(geometry.geometry)
+app.command("submission")(submission.submission)
 app.add_typer(bench.app, name="bench")
 app.add_typer(configuration.app, name="config")
 app.add_typer(priors.app, name="priors")
 app.add_typer(dataset.app, name="dataset")
 app.add_typer(weights.app, name="weights")
 app.add_typer(families.app, name="families")
+app.add_typer(templates.app, name="templates")
 app.add_typer(db.app, name="db")
 app.command("prepare")(stages.prepare)
 app.command("stage-a")(stages.stage_a)
+app.command("stage-templates")(templates.stage_templates)
 app.command("stage-b")(stages.stage_b)
 app.command("stage-c")(stages.stage_c)
 app.command("stage-d")(stages.stage_d)

@@ -1,5 +1,6 @@
 """`rna-predict predict FASTA --out DIR`: all stages in one process, for one sequence or many."""
 
+import dataclasses
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -128,13 +129,12 @@ def check_folder(out: Path) -> None:
 
 def pipeline_config(config_dir: Path | None, settings: Sequence[str]) -> "PipelineConfig":
     """The four stages' settings from groups, choices and single values."""
-    from rna_predict.config import STAGE_CONFIGS, resolve_stage_config
+    from rna_predict.config import resolve_stage_config
     from rna_predict.pipeline import PipelineConfig
 
-    choices, overrides = split_settings(settings, list(STAGE_CONFIGS))
-    resolved = {
-        stage: resolve_stage_config(stage, config_dir, overrides[stage], choices[stage]) for stage in STAGE_CONFIGS
-    }
+    stages = [field.name for field in dataclasses.fields(PipelineConfig)]
+    choices, overrides = split_settings(settings, stages)
+    resolved = {stage: resolve_stage_config(stage, config_dir, overrides[stage], choices[stage]) for stage in stages}
     return PipelineConfig(**resolved)  # pyright: ignore[reportArgumentType]
 
 

@@ -32,7 +32,7 @@ class LibrarySettings:
 
     def __post_init__(self) -> None:
         """Raise ConfigError for values that take nothing."""
-        if not (0.5 <= self.identity and 2 <= self.min_length and 0 <= self.min_atoms <= 1):
+        if not (self.identity >= 0.5 and self.min_length >= 2 and 0 <= self.min_atoms <= 1):
             raise ConfigError(
                 f"identity {self.identity}, min_length {self.min_length}, min_atoms {self.min_atoms}: "
                 "need 0.5 or more, 2 or more, and a share."

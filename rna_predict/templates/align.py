@@ -26,14 +26,14 @@ CODES = len(RESIDUES) * STATES
 class Scores:
     """What two residues score by letter and by state; chosen in docs/decisions/0018-templates.md."""
 
-    match_unpaired: float = 2.0
-    mismatch_unpaired: float = -1.0
+    match_unpaired: float = 1.5
+    mismatch_unpaired: float = -0.5
     match_paired: float = 1.0
     mismatch_paired: float = 0.0
     same_state: float = 1.0
     paired_unpaired: float = -1.5
     other_side: float = -3.0
-    gap_open: float = 4.0
+    gap_open: float = 7.0
     """Cost of the first residue without a partner."""
     gap_extend: float = 0.5
     """Cost of each further one."""

@@ -93,17 +93,22 @@ class Packed:
 
 
 class Library(Protocol):
-    """Rows in a fixed order, the atoms of each, and the nearest to a vector.
+    """Rows in a fixed order, the atoms of each, and the nearest to a vector."""
 
-    Attributes:
-        rows: of all chains.
-        digest: sha256 over rows and atoms.
-        made_by: command, source and licence, by name.
-    """
+    @property
+    def rows(self) -> Sequence[Row]:
+        """Of all chains."""
+        ...
 
-    rows: Sequence[Row]
-    digest: str
-    made_by: dict[str, str]
+    @property
+    def digest(self) -> str:
+        """sha256 over rows and atoms."""
+        ...
+
+    @property
+    def made_by(self) -> dict[str, str]:
+        """Command, source and licence, by name."""
+        ...
 
     def atoms(self, position: int) -> Atoms:
         """Coordinates of the chain at a position.
@@ -132,9 +137,13 @@ class MemoryLibrary:
         for row, packed in zip(self.rows, self.packed, strict=True):
             check_packed(row, packed)
 
-    @cached_property
+    @property
     def digest(self) -> str:
         """sha256 over rows and atoms."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
         return library_digest([row_digest(*pair) for pair in zip(self.rows, self.packed, strict=True)])
 
     @cached_property

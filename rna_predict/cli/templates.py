@@ -1,0 +1,142 @@
+"""`rna-predict templates`: build a library of known structures, search it, and fit what a hit is worth."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from rna_predict.cli.batch import exit_code, run_batch
+from rna_predict.cli.bench import print_result
+from rna_predict.cli.console import LOG, steps
+from rna_predict.cli.stages import STAGES_ROOT, Config, Ids, Root, Status, Threads
+from rna_predict.cli.threads import set_threads
+
+app = typer.Typer(help="Known structures as templates: build a library, search it.", no_args_is_help=True)
+
+LibraryOption = Annotated[str, typer.Option(help="A library that `build` made, instead of the package's.")]
+
+
+@app.callback()
+def templates() -> None:
+    """Known structures as templates: build a library, search it."""
+
+
+@app.command("build")
+def build(
+    source: Annotated[Path, typer.Argument(help="A dataset's folder, or a folder (list, file) of PDB or mmCIF files.")],
+    out: Annotated[Path, typer.Option(help="Folder of a LanceDB table, or a file that ends in .safetensors.")],
+    split: Annotated[str, typer.Option(help="Of a dataset, the split that is taken; empty for all.")] = "train",
+    identity: Annotated[float, typer.Option(help="Of chains that share more the longest stays; 2 keeps all.")] = 0.95,
+    min_length: Annotated[int, typer.Option(min=2, help="Fewest residues.")] = 15,
+    min_atoms: Annotated[float, typer.Option(help="Least share of the heavy atoms that must be there.")] = 0.8,
+    origin: Annotated[str, typer.Option(help="What the library says of where its structures come from.")] = "",
+) -> None:
+    """Make a library of templates. The same chains give the same content; the last line is one JSON object."""
+    from rna_predict.data.template_library import LibrarySettings, build_library
+    from rna_predict.templates.lance import write
+
+    settings = LibrarySettings(split=split, identity=identity, min_length=min_length, min_atoms=min_atoms)
+    words = f"--split '{split}' --identity {identity:g} --min-length {min_length} --min-atoms {min_atoms:g}"
+    made_by = {"command": f"rna-predict templates build {words}", "source": origin or source.name}
+    library = build_library(source, settings, made_by, lambda name: LOG.debug("%s", name))
+    if out.suffix == ".safetensors":
+        library.save(out)
+    else:
+        write(library, out)
+    LOG.info("%s: %d chains", out, len(library.rows))
+    figures = {
+        "chains": len(library.rows),
+        "residues": sum(len(row.sequence) for row in library.rows),
+        "clusters": len({row.cluster for row in library.rows}),
+        "digest": library.digest,
+    }
+    print_result([], figures)
+
+
+@app.command("search")
+def search(
+    fasta: Annotated[Path, typer.Argument(help="FASTA with one RNA or many; may be gzipped.")],
+    library: LibraryOption = "",
+    max_hits: Annotated[int, typer.Option(min=1, help="Most templates of one RNA.")] = 5,
+    min_expected_tm: Annotated[float, typer.Option(help="Least expected TM-score.")] = 0.0,
+    max_identity: Annotated[float, typer.Option(help="Leave out chains that share more of the shorter one.")] = 1.0,
+) -> None:
+    """Print the templates of each RNA under stage A's pairs, a line for each; the last line is one JSON object."""
+    from rna_predict.contracts import RnaSequence
+    from rna_predict.formats.fasta import read_fasta
+    from rna_predict.stage_a_adjacency.config import StageAConfig
+    from rna_predict.stage_a_adjacency.stage import predict_adjacency
+    from rna_predict.templates.config import TemplatesConfig
+    from rna_predict.templates.library import open_library
+    from rna_predict.templates.search import search as search_library
+
+    records = read_fasta(fasta).records
+    opened = open_library(library)
+    config = TemplatesConfig(max_hits=max_hits, min_expected_tm=min_expected_tm, max_identity=max_identity)
+    rows = []
+    for record in records:
+        sequence = RnaSequence(id=record.id, sequence=record.sequence)
+        for one in search_library(predict_adjacency(sequence, StageAConfig()), opened, config):
+            hit = one.hit
+            shares = ("expected_tm", "coverage", "identity", "pair_agreement")
+            row = {"id": record.id, "template": hit.id, "length": hit.length}
+            rows.append(row | {name: getattr(hit, name) for name in shares})
+    found = len({row["id"] for row in rows})
+    print_result(rows, {"library": len(opened.rows), "rnas": len(records), "with_template": found, "hits": len(rows)})
+
+
+@app.command("calibrate")
+def calibrate(
+    dataset: Annotated[Path, typer.Argument(help="Folder of a dataset.")],
+    out: Annotated[Path, typer.Option(help="The JSON file to write.")],
+    library: LibraryOption = "",
+    split: Annotated[str, typer.Option(help="Split whose chains are looked up and fitted.")] = "train",
+) -> None:
+    """Fit the expected TM-score of a hit to those of chains of known structure; minutes on one core."""
+    from rna_predict.atomic import atomic_path
+    from rna_predict.cli.template_calibration import fit_samples, queries, sample_split
+    from rna_predict.data.dataset import open_dataset
+    from rna_predict.templates.config import TemplatesConfig
+    from rna_predict.templates.library import open_library
+
+    set_threads(1)
+    opened, chains = open_library(library), open_dataset(dataset)
+    shortest = TemplatesConfig().min_length
+    with steps(len(queries(chains, split, shortest, seed=0))) as progress:
+
+        def advance(name: str) -> None:
+            progress.now(name)
+            progress.done()
+
+        samples = sample_split(chains, opened, split, shortest, advance)
+    made_by: dict[str, object] = {
+        "command": f"rna-predict templates calibrate DATASET --split {split}",
+        "dataset": chains.digest,
+        "library": opened.digest,
+    }
+    calibration = fit_samples(samples, made_by)
+    with atomic_path(out) as temporary:
+        temporary.write_text(calibration.text(), encoding="utf-8")
+    print_result([], {name: value for name, value in calibration.made_by.items() if name != "command"})
+
+
+def stage_templates(
+    ids: Ids, root: Root = STAGES_ROOT, config: Config = None, threads: Threads = 1, status: Status = None
+) -> None:
+    """Known structures that are like the RNA, threaded onto it, from the base pairs."""
+    set_threads(threads)
+    from rna_predict.cli.stage_files import StageFiles
+    from rna_predict.config import read_stage_config
+    from rna_predict.templates.stage import find_templates, write_summary
+
+    settings: Any = read_stage_config("templates", config)
+
+    def work(name: str) -> None:
+        files = StageFiles(root, name)
+        templates = find_templates(files.adjacency(files.sequence()), settings)
+        for hit in templates.hits:
+            LOG.info("%s: %s", name, hit.sentence)
+        templates.save(files.path("t_templates.safetensors"))
+        write_summary(templates, files.path("t_templates.json"))
+
+    raise typer.Exit(exit_code(run_batch(ids, work, status, "templates done")))

@@ -1,0 +1,199 @@
+"""What of an alignment tells how good a template is, and the expected TM-score that was fitted to it."""
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+
+from rna_predict.errors import ContractError
+
+CALIBRATION = "calibration.json"
+"""Name of the fit that the package carries, beside this file."""
+SCHEMA = "rna_predict.template_calibration"
+AGAIN = "Make it again: rna-predict templates calibrate."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Features:
+    """An alignment in figures. Shares are in [0, 1].
+
+    Attributes:
+        length: L, residues of the query.
+        chain_length: residues of the chain.
+        aligned: residues of the query with a partner.
+        equal: those with the same letter.
+        opened: gaps between the first and the last aligned residue, of either.
+        score: alignment score over that of the query with itself.
+        query_pairs: pairs of the query.
+        inner_query_pairs: those with both residues aligned.
+        chain_pairs: pairs of the chain with both residues aligned.
+        common_pairs: those that are pairs of the query.
+    """
+
+    length: int
+    chain_length: int
+    aligned: int
+    equal: int
+    opened: int
+    score: float
+    query_pairs: int
+    inner_query_pairs: int
+    chain_pairs: int
+    common_pairs: int
+
+    @property
+    def coverage(self) -> float:
+        """Aligned residues over L."""
+        return self.aligned / self.length
+
+    @property
+    def identity(self) -> float:
+        """Equal letters over aligned residues."""
+        return self.equal / max(self.aligned, 1)
+
+    @property
+    def agreement(self) -> float:
+        """F1 of the pairs of both among aligned residues; 1 where neither has any."""
+        total = self.inner_query_pairs + self.chain_pairs
+        return 2 * self.common_pairs / total if total else 1.0
+
+    @property
+    def vector(self) -> np.ndarray:
+        """float64 [len(TERMS)], what the fit weighs."""
+        coverage, identity = max(self.coverage, 1e-3), self.identity
+        size = np.log(self.length / 50)
+        recall = self.common_pairs / self.query_pairs if self.query_pairs else 0.0
+        return np.array(
+            [
+                1.0,
+                np.log(coverage),
+                coverage,
+                identity,
+                identity**2,
+                self.score,
+                self.score**2,
+                self.agreement,
+                recall,
+                self.agreement * identity,
+                self.opened / max(self.aligned, 1),
+                size,
+                size**2,
+                size * identity,
+                size * self.score,
+            ]
+        )
+
+
+TERMS = (
+    *("one", "log_coverage", "coverage", "identity", "identity2", "score", "score2", "agreement", "recall"),
+    *("agreement_identity", "gaps", "size", "size2", "size_identity", "size_score"),
+)
+"""Names of what `Features.vector` holds."""
+
+
+def measure(
+    query: tuple[str, np.ndarray], chain: tuple[str, np.ndarray], position_L: np.ndarray, score: float
+) -> Features:
+    """The features of an alignment.
+
+    Args:
+        query: letters, and index of each residue's partner or -1.
+        chain: the same of the chain.
+        position_L: the chain's position for each residue of the query, or -1.
+        score: over that of the query with itself.
+    """
+    sequence, partner_L = query
+    template, mate_M = chain
+    aligned = np.flatnonzero(position_L >= 0)
+    spots = position_L[aligned]
+    letters, others = np.array(list(sequence)), np.array(list(template))
+    back_M = np.full(len(template), -1)
+    back_M[spots] = aligned
+    paired = aligned[mate_M[spots] >= 0]
+    carried_L = np.full(len(sequence), -1)
+    carried_L[paired] = back_M[mate_M[position_L[paired]]]
+    inner_L = (partner_L >= 0) & (position_L >= 0) & (position_L[partner_L] >= 0)
+    return Features(
+        length=len(sequence),
+        chain_length=len(template),
+        aligned=len(aligned),
+        equal=int((letters[aligned] == others[spots]).sum()),
+        opened=int(((np.diff(aligned) > 1) | (np.diff(spots) > 1)).sum()),
+        score=score,
+        query_pairs=int((partner_L >= 0).sum()) // 2,
+        inner_query_pairs=int(inner_L.sum()) // 2,
+        chain_pairs=int((carried_L >= 0).sum()) // 2,
+        common_pairs=int(((carried_L >= 0) & (carried_L == partner_L)).sum()) // 2,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """A fit of the TM-score: 1 / (1 + exp(-weights · vector)).
+
+    Attributes:
+        weights: one a term, in the order of `TERMS`.
+        made_by: command, data and quality of the fit, by name.
+    """
+
+    weights: tuple[float, ...]
+    made_by: dict[str, object]
+
+    def expected(self, features: Features) -> float:
+        """Expected TM-score (C3', over the query) of the aligned residues, in [0, coverage]."""
+        value = 1.0 / (1.0 + np.exp(-float(np.dot(self.weights, features.vector))))
+        return float(min(value, features.coverage))
+
+    def text(self) -> str:
+        """As JSON."""
+        weights = dict(zip(TERMS, self.weights, strict=True))
+        return json.dumps({"schema": SCHEMA, "weights": weights, "made_by": self.made_by}, indent=1) + "\n"
+
+
+@lru_cache(maxsize=2)
+def read_calibration(path: Path | None = None) -> Calibration:
+    """A fit; without a path the one that the package carries.
+
+    Raises:
+        ContractError: missing, damaged, or of other terms.
+    """
+    try:
+        if path is None:
+            text = resources.files("rna_predict.templates").joinpath(CALIBRATION).read_text(encoding="utf-8")
+        else:
+            text = path.read_text(encoding="utf-8")
+        stored = json.loads(text)
+        if stored["schema"] != SCHEMA or tuple(stored["weights"]) != TERMS:
+            raise ContractError(f"{path or CALIBRATION}: not a {SCHEMA} of these terms. {AGAIN}")
+        weights = tuple(float(value) for value in stored["weights"].values())
+        return Calibration(weights=weights, made_by=stored["made_by"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ContractError(f"{path or CALIBRATION}: not readable ({error}). {AGAIN}") from error
+
+
+def fit(vector_NF: np.ndarray, tm_N: np.ndarray, weight_N: np.ndarray, ridge: float = 1e-3) -> tuple[float, ...]:
+    """Weights of the logistic curve with the least weighted cross entropy to the TM-scores; Newton's method.
+
+    Args:
+        vector_NF: `Features.vector` of each alignment.
+        tm_N: its TM-score in [0, 1].
+        weight_N: how much each counts.
+        ridge: penalty on squared weights (not on that of `one`), relative to the sum of `weight_N`.
+    """
+    scale_F = np.sqrt((vector_NF**2).mean(axis=0))
+    x_NF = vector_NF / scale_F
+    penalty_F = np.full(x_NF.shape[1], ridge * weight_N.sum())
+    penalty_F[0] = 0.0
+    theta_F = np.zeros(x_NF.shape[1])
+    for _ in range(50):
+        value_N = 1.0 / (1.0 + np.exp(-x_NF @ theta_F))
+        slope_F = x_NF.T @ (weight_N * (value_N - tm_N)) + penalty_F * theta_F
+        bend_FF = (x_NF.T * (weight_N * value_N * (1 - value_N))) @ x_NF + np.diag(penalty_F + 1e-9)
+        step_F = np.linalg.solve(bend_FF, slope_F)
+        theta_F -= step_F
+        if np.abs(step_F).max() < 1e-8:
+            break
+    return tuple(float(value) for value in theta_F / scale_F)
