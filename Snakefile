@@ -21,6 +21,7 @@ include: "workflow/rules/dataset.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/tracking.smk"
 include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/submission.smk"
 
 
 rule all:

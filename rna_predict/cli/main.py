@@ -20,6 +20,7 @@ from rna_predict.cli import (
     priors,
     stages,
     submission,
+    submission,
     templates,
     train,
     weights,
@@ -43,6 +44,7 @@ app.command("plan")(plan.plan)
 app.command("evaluate")(evaluate.evaluate)
 app.command("draw")(draw.draw)
 app.command("geometry")(geometry.geometry)
+app.command("submission")(submission.submission)
 app.command("submission")(submission.submission)
 app.add_typer(bench.app, name="bench")
 app.add_typer(configuration.app, name="config")

@@ -81,3 +81,18 @@ def linked_in_space(xyz_LA3: np.ndarray, mask_LA: np.ndarray) -> np.ndarray:
 def wrap(radians: np.ndarray) -> np.ndarray:
     """The same angles in (-π, π]."""
     return np.pi - np.remainder(np.pi - radians, 2 * np.pi)
+
+
+def superposed_rmsd(first_N3: np.ndarray, second_N3: np.ndarray) -> float:
+    """Root mean square distance of two point sets after the best rigid superposition, Å; never of a mirror image.
+
+    Source: Kabsch, Acta Cryst. A34 (1978) 827; the sum of squares follows from the singular values alone.
+    """
+    first_N3 = first_N3 - first_N3.mean(axis=0)
+    second_N3 = second_N3 - second_N3.mean(axis=0)
+    product_33 = first_N3.T @ second_N3
+    singular_3 = np.linalg.svd(product_33, compute_uv=False)
+    if np.linalg.det(product_33) < 0:
+        singular_3[2] = -singular_3[2]
+    squares = (first_N3**2).sum() + (second_N3**2).sum() - 2 * singular_3.sum()
+    return float(np.sqrt(max(squares, 0.0) / len(first_N3)))

@@ -29,13 +29,13 @@ command, *rest = sys.argv[1:]
 print("attempt of", command)
 parser = argparse.ArgumentParser()
 OPTIONS = "root config config-dir threads out given reactivity msa ambiguous stage stages weights untrained partial"
-for name in (*OPTIONS.split(), "name", "url", "release"):
+for name in (*OPTIONS.split(), "name", "url", "release", "sequences"):
     parser.add_argument(f"--{name}")
 parser.add_argument("words", nargs="*")
 options = parser.parse_intermixed_args(rest)
 if command == "config" and options.words[0] == "resolve":
     files = [pathlib.Path(options.out, f"{options.stage}.yaml")]
-elif command in ("config", "db", "families"):
+elif command in ("config", "db", "families", "submission"):
     files = [pathlib.Path(options.out)]
 elif command == "train":
     files = [pathlib.Path(options.out, "partial.safetensors")]
