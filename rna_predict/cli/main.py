@@ -20,7 +20,6 @@ from rna_predict.cli import (
     priors,
     stages,
     submission,
-    submission,
     templates,
     train,
     weights,
@@ -44,7 +43,6 @@ app.command("plan")(plan.plan)
 app.command("evaluate")(evaluate.evaluate)
 app.command("draw")(draw.draw)
 app.command("geometry")(geometry.geometry)
-app.command("submission")(submission.submission)
 app.command("submission")(submission.submission)
 app.add_typer(bench.app, name="bench")
 app.add_typer(configuration.app, name="config")
