@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 TABLE = "chains"
-INSTALL = "pip install 'rna-predict[train]'"
+INSTALL = "pip install lancedb"
 BATCH_ROWS = 64
 """Rows that are turned into columns at once."""
 

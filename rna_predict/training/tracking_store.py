@@ -55,8 +55,7 @@ def need_lancedb() -> Any:
     try:
         import lancedb
     except ImportError as error:
-        install = "pip install 'rna-predict[train]'"
-        raise ConfigError(f"runs are tracked in LanceDB, and lancedb is not installed ({error}). {install}") from error
+        raise ConfigError(f"runs are tracked in LanceDB, and lancedb is not installed ({error}). pip install lancedb") from error
     return lancedb
 
 

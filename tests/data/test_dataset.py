@@ -105,9 +105,9 @@ def test_the_manifest_holds_no_time_and_no_place(small):
 
 def test_without_lancedb_the_error_names_the_command(small, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "lancedb", None)
-    with pytest.raises(ConfigError, match=r"pip install 'rna-predict\[train\]'"):
+    with pytest.raises(ConfigError, match="pip install lancedb"):
         open_dataset(small.folder)
     monkeypatch.setattr(table, "find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match=r"pip install 'rna-predict\[train\]'"):
+    with pytest.raises(ConfigError, match="pip install lancedb"):
         build_dataset(find_sources(small.source), tmp_path / "set", BuildSettings())
     assert list(tmp_path.iterdir()) == []

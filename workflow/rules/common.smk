@@ -208,10 +208,19 @@ def memory_of_training(wildcards, attempt):
     return 16000 * attempt
 
 
+def template_library_of_config(wildcards):
+    """The library of templates that the config names, of a folder its manifest; no file for the package's own."""
+    library = config["templates"].get("library", "")
+    if not library:
+        return []
+    return f"{library.rstrip('/')}/library.json" if Path(library).is_dir() else library
+
+
 # Memory in MB as base + per_pair * length², about twice what the baseline took at 76 nt (80 to 320) and at 400 nt
 # (90, 210, 370, 450 for A to D).
 MEMORY_MB = {
     "stage_a": (900, 0.0006),  # the network: 4.2 GB at 3,000 nt
+    "templates": (700, 0.0020),
     "stage_b": (500, 0.0015),
     "stage_c": (800, 0.0010),
     "stage_d": (900, 0.0016),
@@ -255,7 +264,13 @@ def memory_of(stage):
 
 # Minutes as base + per_residue * length, generous on purpose.
 FLOPS = 5e9  # what a slow core does; a GPU is a hundred times faster, and a generous limit costs nothing
-RUNTIME_MIN = {"stage_a": (5, 0.02), "stage_b": (10, 0.05), "stage_c": (10, 0.1), "stage_d": (15, 0.2)}
+RUNTIME_MIN = {
+    "stage_a": (5, 0.02),
+    "templates": (5, 0.02),
+    "stage_b": (10, 0.05),
+    "stage_c": (10, 0.1),
+    "stage_d": (15, 0.2),
+}
 
 
 def runtime_of(stage):
@@ -305,7 +320,7 @@ os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.ge
 
 
 wildcard_constraints:
-    stage="stage_[a-d]",
+    stage="stage_[a-d]|templates",
     run=r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}",
     id=r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}",
 

@@ -64,9 +64,14 @@ def settings_of_stage(wildcards):
 
 
 def library_of_stage(wildcards):
-    """`stage_a.family_library=FILE` where the config names a library or the seeds to make one from."""
-    library = library_of_config(wildcards) if wildcards.stage == "stage_a" else []
-    return [f"stage_a.family_library={hydra_quoted(library)}"] if library else []
+    """`stage_a.family_library=FILE` where the config names a library or the seeds to make one from, and
+    `templates.library=FILE` where it names one of known structures."""
+    named = {
+        "stage_a": ("family_library", library_of_config(wildcards)),
+        "templates": ("library", config["templates"].get("library", "")),
+    }
+    key, library = named.get(wildcards.stage, ("", ""))
+    return [f"{wildcards.stage}.{key}={hydra_quoted(library)}"] if library else []
 
 
 def network_of_stage(wildcards):
