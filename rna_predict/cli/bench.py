@@ -21,6 +21,7 @@ BENCHMARKS = {
     "partial-checkpoint": "rna_predict.cli.bench_partial_checkpoint",
     "stage-a": "rna_predict.cli.bench_stage_a",
     "families": "rna_predict.cli.bench_families",
+    "templates": "rna_predict.cli.bench_templates",
 }
 """Name and module; the module's `run()` returns the table's rows, each a mapping of the same keys, and the figures."""
 
@@ -33,7 +34,7 @@ ABOUT = {
 }
 """One sentence each, for the help."""
 
-OWN_OPTIONS = ("fold", "stage-a", "families")
+OWN_OPTIONS = ("fold", "stage-a", "families", "templates")
 """Benchmarks whose module has a `command` with options of its own, and no `run()`."""
 
 

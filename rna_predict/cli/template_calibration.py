@@ -31,6 +31,8 @@ OTHERS = 2
 """More, drawn from those behind: the fit must know bad ones too."""
 LOOKED_AT = 30
 FOLDS = 5
+FULL_WEIGHT = 60
+"""Residues from which on a longer RNA counts no more: TM-scores of short ones are noise, d0 being below 1 Å."""
 PER_CLUSTER = 2
 """Chains of one cluster that are looked up, drawn where there are more."""
 
@@ -101,12 +103,13 @@ def queries(dataset: ChainDataset, split: str, min_length: int, seed: int) -> li
 
 
 def fit_samples(samples: Sequence[Sample], made_by: dict[str, object]) -> Calibration:
-    """The fit to all samples, each cluster counting alike, with its quality across clusters in `made_by`."""
+    """The fit to all samples, each cluster counting by its length, with its quality across clusters in `made_by`."""
     vector_NF = np.stack([sample.found.features.vector for sample in samples])
     tm_N = np.array([sample.tm for sample in samples])
     clusters = sorted({sample.cluster for sample in samples})
     number_N = np.array([clusters.index(sample.cluster) for sample in samples])
-    weight_N = (1.0 / np.bincount(number_N))[number_N]
+    length_N = np.array([sample.found.features.length for sample in samples])
+    weight_N = (1.0 / np.bincount(number_N))[number_N] * np.minimum(length_N, FULL_WEIGHT)
     fold_C = np.random.default_rng(0).permutation(len(clusters)) % FOLDS
     expected_N = np.zeros(len(samples))
     for fold in range(FOLDS):
@@ -120,6 +123,7 @@ def fit_samples(samples: Sequence[Sample], made_by: dict[str, object]) -> Calibr
         "across_clusters": {
             "mean_error": round(float(np.average(np.abs(expected_N - tm_N), weights=weight_N)), 4),
             "pearson": round(float(np.corrcoef(expected_N, tm_N)[0, 1]), 4),
+            "pearson_from_30_nt": round(float(np.corrcoef(expected_N[length_N >= 30], tm_N[length_N >= 30])[0, 1]), 4),
             "by_expected": reliability_rows(expected_N, tm_N),
         },
     }

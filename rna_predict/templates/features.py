@@ -174,7 +174,7 @@ def read_calibration(path: Path | None = None) -> Calibration:
         raise ContractError(f"{path or CALIBRATION}: not readable ({error}). {AGAIN}") from error
 
 
-def fit(vector_NF: np.ndarray, tm_N: np.ndarray, weight_N: np.ndarray, ridge: float = 1e-3) -> tuple[float, ...]:
+def fit(vector_NF: np.ndarray, tm_N: np.ndarray, weight_N: np.ndarray, ridge: float = 1e-4) -> tuple[float, ...]:
     """Weights of the logistic curve with the least weighted cross entropy to the TM-scores; Newton's method.
 
     Args:

@@ -7,7 +7,7 @@ Two files hold the same rows: a folder with a LanceDB table (`lance`), for libra
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from importlib import resources
 from pathlib import Path
@@ -127,8 +127,8 @@ class Library(Protocol):
 class MemoryLibrary:
     """A library that is read whole, as from a .safetensors file."""
 
-    rows: tuple[Row, ...]
-    packed: tuple[Packed, ...]
+    rows: tuple[Row, ...] = field(repr=False)
+    packed: tuple[Packed, ...] = field(repr=False)
     made_by: dict[str, str]
 
     def __post_init__(self) -> None:

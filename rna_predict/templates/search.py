@@ -179,11 +179,16 @@ def _allowed(row: Row, config: TemplatesConfig) -> bool:
     return row.id not in config.exclude and f"cluster:{row.cluster}" not in config.exclude
 
 
-def _identity(sequence: str, found: Found) -> float:
-    """Equal letters over the shorter of both: the more of this alignment's and the best one's by letters alone."""
+def identity_of(sequence: str, template: str) -> float:
+    """Equal letters over the shorter of both, in the best alignment by letters alone; ends hang over freely."""
     free_L3 = np.eye(STATES)[np.zeros(len(sequence), dtype=int)]
-    other_M = state_codes(found.row.sequence, np.full(len(found.row.sequence), -1))
     profile_LC = query_profile(sequence, free_L3, LETTERS_ALONE)
-    position_L = align_chain(profile_LC, other_M, LETTERS_ALONE)
-    equal = sum(m >= 0 and found.row.sequence[m] == sequence[i] for i, m in enumerate(position_L))
-    return max(equal, found.features.equal) / min(len(sequence), len(found.row.sequence))
+    position_L = align_chain(profile_LC, state_codes(template, np.full(len(template), -1)), LETTERS_ALONE)
+    equal = sum(m >= 0 and template[m] == sequence[i] for i, m in enumerate(position_L))
+    return equal / min(len(sequence), len(template))
+
+
+def _identity(sequence: str, found: Found) -> float:
+    """The more of this alignment's and the best one's by letters alone."""
+    own = found.features.equal / min(len(sequence), len(found.row.sequence))
+    return max(own, identity_of(sequence, found.row.sequence))
