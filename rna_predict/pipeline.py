@@ -7,7 +7,7 @@ crosses from stage to stage is in `contracts/`, what each stage does in its own 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from rna_predict.contracts import Adjacency, Coordinates, Embeddings, Ensemble, RnaSequence, Torsions
+from rna_predict.contracts import Adjacency, Coordinates, Embeddings, Ensemble, RnaSequence, TemplateHits, Torsions
 from rna_predict.contracts.alignment import Alignment
 from rna_predict.contracts.given import GivenStructure
 from rna_predict.contracts.reactivity import Reactivity
@@ -21,13 +21,16 @@ from rna_predict.stage_c_reconstruction.stage import reconstruct
 from rna_predict.stage_d_diffusion.config import StageDConfig
 from rna_predict.stage_d_diffusion.inputs import StageDInputs
 from rna_predict.stage_d_diffusion.stage import sample_ensemble
+from rna_predict.templates.config import TemplatesConfig
+from rna_predict.templates.stage import find_templates
 
 
 @dataclass(kw_only=True)
 class PipelineConfig:
-    """Settings of the four stages."""
+    """Settings of the four stages and of the search for templates."""
 
     stage_a: StageAConfig = field(default_factory=StageAConfig)
+    templates: TemplatesConfig = field(default_factory=TemplatesConfig)
     stage_b: StageBConfig = field(default_factory=StageBConfig)
     stage_c: StageCConfig = field(default_factory=StageCConfig)
     stage_d: StageDConfig = field(default_factory=StageDConfig)
@@ -39,6 +42,7 @@ class Prediction:
 
     sequence: RnaSequence
     adjacency: Adjacency
+    templates: TemplateHits
     torsions: Torsions
     embeddings: Embeddings
     coordinates: Coordinates
@@ -72,13 +76,16 @@ def predict(
     say("A: base pairs")
     adjacency = predict_adjacency(sequence, config.stage_a, given, reactivity)
 
+    say("templates")
+    templates = find_templates(adjacency, config.templates)
+
     say("B: torsions")
     if alignment is None and config.stage_b.reads_family:
         alignment = family_alignment(sequence, config.stage_a)
-    torsions, embeddings = predict_torsions(sequence, adjacency, config.stage_b, alignment)
+    torsions, embeddings = predict_torsions(sequence, adjacency, config.stage_b, alignment, templates)
 
     say("C: coordinates")
-    coordinates = reconstruct(sequence, adjacency, torsions, config.stage_c)
+    coordinates = reconstruct(sequence, adjacency, torsions, config.stage_c, embeddings)
 
     say("D: ensemble")
     inputs = StageDInputs(adjacency=adjacency, torsions=torsions, embeddings=embeddings, coordinates=coordinates)
@@ -87,6 +94,7 @@ def predict(
     return Prediction(
         sequence=sequence,
         adjacency=adjacency,
+        templates=templates,
         torsions=torsions,
         embeddings=embeddings,
         coordinates=coordinates,

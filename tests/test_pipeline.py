@@ -79,7 +79,7 @@ def test_a_sequence_decides_the_pairs_and_a_given_structure_decides_against_it(p
 def test_stage_b_heeds_pairs_and_stage_bs_pair_features_heed_probabilities(prediction, opened):
     torsions, embeddings = predict_torsions(prediction.sequence, opened, QUICK.stage_b)
     assert np.abs(torsions.angle_L7 - prediction.torsions.angle_L7).max() > 0.05
-    assert np.abs(embeddings.distogram_LL64 - prediction.embeddings.distogram_LL64).max() > 0.1
+    assert np.abs(embeddings.distogram_GLLB - prediction.embeddings.distogram_GLLB).max() > 0.1
     fainter = dataclasses.replace(prediction.adjacency, probability_LL=prediction.adjacency.probability_LL * 0.5)
     _, embeddings = predict_torsions(prediction.sequence, fainter, QUICK.stage_b)
     assert np.abs(embeddings.pair_LLZ - prediction.embeddings.pair_LLZ).max() > 0.1
@@ -108,8 +108,8 @@ def test_stage_d_heeds_pairs(prediction, opened):
 
 
 def test_stage_d_heeds_the_distogram(prediction):
-    reversed_bins = np.ascontiguousarray(prediction.embeddings.distogram_LL64[..., ::-1])
-    embeddings = dataclasses.replace(prediction.embeddings, distogram_LL64=reversed_bins)
+    reversed_bins = np.ascontiguousarray(prediction.embeddings.distogram_GLLB[..., ::-1])
+    embeddings = dataclasses.replace(prediction.embeddings, distogram_GLLB=reversed_bins)
     assert moved(models(prediction, embeddings=embeddings), models(prediction)) > 0.001
 
 

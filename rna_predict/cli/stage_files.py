@@ -12,6 +12,7 @@ from rna_predict.contracts import (
     Provenance,
     Record,
     RnaSequence,
+    TemplateHits,
     Torsions,
     require_same_input,
 )
@@ -70,6 +71,12 @@ class StageFiles:
             raise ContractError(f"{error} Run stage_a again.") from error
         return alignment if alignment.depth > 1 else None
 
+    def templates(self, sequence: RnaSequence, adjacency: Adjacency) -> TemplateHits:
+        """Known structures on the RNA, found under this very adjacency."""
+        templates = TemplateHits.load(self.path("t_templates.safetensors"), sequence)
+        require_same_input(templates, "a_adjacency", adjacency)
+        return templates
+
     def torsions(self, sequence: RnaSequence, adjacency: Adjacency) -> Torsions:
         """Stage B's torsions, made from this very adjacency."""
         torsions = Torsions.load(self.path("b_torsions.safetensors"), sequence)
@@ -87,7 +94,7 @@ class StageFiles:
         path = self.path("c_coordinates.safetensors")
         coordinates = Coordinates.load(path, sequence)
         require_same_input(coordinates, "a_adjacency", adjacency)
-        self._require_fresh(path, coordinates.provenance, "stage_c", ("b_torsions",))
+        self._require_fresh(path, coordinates.provenance, "stage_c", ("b_torsions", "b_embeddings"))
         return coordinates
 
     def ensemble(self, sequence: RnaSequence) -> Ensemble:

@@ -115,7 +115,9 @@ def stage_b(
             alignment = files.family_alignment(sequence)
         else:
             alignment = alignment_of(sequence, path)
-        torsions, embeddings = predict_torsions(sequence, files.adjacency(sequence), settings, alignment)
+        adjacency = files.adjacency(sequence)
+        templates = files.templates(sequence, adjacency) if settings.reads_templates else None
+        torsions, embeddings = predict_torsions(sequence, adjacency, settings, alignment, templates)
         torsions.save(files.path("b_torsions.safetensors"))
         embeddings.save(files.path("b_embeddings.safetensors"))
 
@@ -131,7 +133,8 @@ def stage_c(ids: Ids, root: Root = STAGES_ROOT, config: Config = None, threads: 
     def work(files: "StageFiles", settings: Any) -> None:
         sequence = files.sequence()
         adjacency = files.adjacency(sequence)
-        coordinates = reconstruct(sequence, adjacency, files.torsions(sequence, adjacency), settings)
+        torsions, embeddings = files.torsions(sequence, adjacency), files.embeddings(sequence, adjacency)
+        coordinates = reconstruct(sequence, adjacency, torsions, settings, embeddings)
         coordinates.save(files.path("c_coordinates.safetensors"))
         write_pdb(coordinates.structure(), files.path("c_coordinates.pdb"))
 

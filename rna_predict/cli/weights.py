@@ -27,7 +27,7 @@ Out = Annotated[Path, typer.Option(help="The file to write, .safetensors.")]
 
 PARTS = (
     *("input_embedder", "template_embedder", "msa_module", "pairformer_stack", "diffusion_module", "confidence_head"),
-    "folding",
+    *("folding", "geometry"),
 )
 """Parts that are listed by themselves; the trunk's remaining layers are `trunk`, our additions `rna_predict`."""
 

@@ -8,7 +8,7 @@ from rna_predict.atomic import atomic_path
 from rna_predict.contracts.adjacency import Adjacency, FamilyFound
 from rna_predict.contracts.alignment import Alignment
 from rna_predict.contracts.coordinates import BUILD_METHODS, Coordinates
-from rna_predict.contracts.embeddings import DISTOGRAM_ATOMS, DISTOGRAM_EDGES, Embeddings
+from rna_predict.contracts.embeddings import DISTOGRAM_ATOMS, DISTOGRAM_EDGES, EDGES, Embeddings
 from rna_predict.contracts.ensemble import Ensemble, Model
 from rna_predict.contracts.given import GivenStructure
 from rna_predict.contracts.loops import STATES, Loop, LoopDecomposition, Stem, decompose
@@ -29,6 +29,7 @@ __all__ = [
     "BUILD_METHODS",
     "DISTOGRAM_ATOMS",
     "DISTOGRAM_EDGES",
+    "EDGES",
     "STATES",
     "TORSION_FIELDS",
     "Adjacency",

@@ -64,7 +64,7 @@ class EnergyModel:
         stems: what the secondary structure asks of the bases.
         loops: how neighbours in loops are expected to lie.
         torsions: von Mises terms, or None.
-        distances: the distogram, or None.
+        distances: the distograms, one for each kind of atoms; their energies are averaged.
     """
 
     shape: NucleotideShape
@@ -72,7 +72,7 @@ class EnergyModel:
     stems: Relations
     loops: Relations
     torsions: TorsionPrior | None = None
-    distances: DistancePrior | None = None
+    distances: tuple[DistancePrior, ...] = ()
 
     def terms(
         self, pose: Pose, contacts: ContactList, weights: Weights, anchor_SLA3: Tensor | None = None
@@ -89,8 +89,9 @@ class EnergyModel:
             found["torsion"] = weights.torsion * own_torsion_energy(pose.torsion_SL4, self.torsions)
         if self.torsions is not None and weights.link_torsion:
             found["link_torsion"] = weights.link_torsion * link_torsion_energy(xyz, self.torsions)
-        if self.distances is not None and weights.distance:
-            found["distance"] = weights.distance * distance_energy(xyz, self.distances)
+        if self.distances and weights.distance:
+            energies = torch.stack([distance_energy(xyz, one) for one in self.distances])
+            found["distance"] = weights.distance * energies.mean(0)
         if weights.compactness:
             found["compactness"] = weights.compactness * compactness_energy(xyz)
         if anchor_SLA3 is not None and weights.anchor:

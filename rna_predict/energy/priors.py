@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from rna_predict.chemistry.residues import C1
+from rna_predict.contracts import Embeddings
 from rna_predict.geometry.nucleotide import link_torsions
 
 
@@ -89,6 +90,20 @@ def distance_prior(
     return DistancePrior(
         first=first, second=second, slot_L=slot_L, energy_PB=energy, centre=edges[0] - width / 2, width=width
     )
+
+
+NEAREST = 3
+"""Smallest distance in sequence at which a distogram counts; nearer neighbours are set by relations and links."""
+
+
+def distance_priors(embeddings: Embeddings) -> tuple[DistancePrior, ...]:
+    """Stage B's distograms as energies, one for each kind of atoms."""
+    priors = []
+    for kind in range(len(embeddings.distogram_atoms)):
+        logits = torch.from_numpy(embeddings.distogram_GLLB[kind].copy())
+        slot_L = torch.from_numpy(embeddings.distogram_slots(kind))
+        priors.append(distance_prior(logits, embeddings.distogram_edges, NEAREST, slot_L))
+    return tuple(priors)
 
 
 def distance_energy(xyz_SLA3: Float[Tensor, "s l a 3"], prior: DistancePrior) -> Float[Tensor, " s"]:

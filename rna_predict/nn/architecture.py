@@ -74,6 +74,16 @@ class Architecture:
     """Channels of a pair in its U-Net, on the finest level."""
     fold_levels: int = 5
     """Levels of its U-Net, each half as fine."""
+    c_geometry: int = 48
+    """Channels of a pair in stage B's geometry network."""
+    c_geometry_hidden: int = 32
+    """Channels of the products in its triangle multiplications."""
+    c_geometry_single: int = 64
+    """Channels of a residue in it."""
+    geometry_heads: int = 4
+    """Heads of the attention between its residues."""
+    geometry_blocks: int = 6
+    """Its blocks."""
     cycles: int = 10
     """Recycling cycles that the profile was made for; stage B's config may ask for others."""
 
@@ -89,6 +99,7 @@ class Architecture:
             ("diffusion_heads", "c_token_diffusion"),
             ("atom_heads", "c_atom"),
             ("fold_heads", "c_fold"),
+            ("geometry_heads", "c_geometry_single"),
         ):
             if getattr(self, channels) % getattr(self, heads):
                 raise ConfigError(

@@ -35,6 +35,10 @@ PROFILES: dict[str, Architecture] = {
             fold_heads=4,
             fold_channels=8,
             fold_levels=2,
+            c_geometry=16,
+            c_geometry_hidden=16,
+            c_geometry_single=32,
+            geometry_blocks=2,
         ),
         # To be trained and run on two cores; docs/decisions/0008-profiles.md says why these widths.
         Architecture(

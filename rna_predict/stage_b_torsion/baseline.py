@@ -39,8 +39,9 @@ def prior_embeddings(
         inputs_LI=np.zeros((sequence.length, 0), dtype=np.float32),
         single_LS=single_features(adjacency, graph.loops),
         pair_LLZ=pair_features(adjacency, graph),
-        distogram_LL64=distogram(graph, table),
-        distogram_atoms="C1'",
+        distogram_GLLB=distogram(graph, table)[None],
+        distogram_atoms=["C1'"],
+        distogram_bins="af3",
         conformer_seed=0,
         channels=list(PAIR_CHANNELS),
     )

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from rna_predict.errors import ConfigError
 
-BACKEND_NAMES = ("prior-table", "trunk")
+BACKEND_NAMES = ("geometry", "prior-table", "trunk")
 TORSION_NAMES = ("prior-table", "head", "torsionbert")
 PRECISIONS = ("auto", "float32", "bfloat16")
 
@@ -14,10 +14,16 @@ class StageBConfig:
     """Settings of stage B."""
 
     backend: str = "prior-table"
-    """What makes the pair representation; one of `BACKEND_NAMES`. `prior-table` has no learned weights."""
+    """What makes distances and the pair representation; one of `BACKEND_NAMES`: `geometry` is a small network, on the
+    package's own weights if you name none, `trunk` an AF3-class one, `prior-table` has no learned weights."""
+
+    geometry_max_length: int = 1000
+    """Longest sequence in nt for the geometry network, whose time grows with the cube; longer ones take the prior
+    table, and say so."""
 
     torsions: str = "prior-table"
-    """What makes the torsions; one of `TORSION_NAMES`. `head` is the trunk's own and needs the backend `trunk`."""
+    """What makes the torsions; one of `TORSION_NAMES`. `head` is the network's own and needs the backend `geometry` or
+    `trunk`."""
 
     prior_table: str = ""
     """Path of another prior table (`rna-predict priors build`); empty for the one that the package carries."""
@@ -56,6 +62,11 @@ class StageBConfig:
     """Longest sequence in nt: the embeddings take about 0.3 kB for every pair of residues, a trunk needs more."""
 
     @property
+    def reads_templates(self) -> bool:
+        """Whether known structures have a share in distances and torsions: AF3's trunk has its own way with them."""
+        return self.backend != "trunk"
+
+    @property
     def reads_family(self) -> bool:
         """Whether stage A's alignment has a reader: the trunk alone reads alignments."""
         return self.backend == "trunk" and self.family_alignment
@@ -68,7 +79,7 @@ class StageBConfig:
                 raise ConfigError(
                     f"stage_b.{name}: {getattr(self, name)!r} is unknown. Use one of: {', '.join(known)}."
                 )
-        for name in ("cycles", "chunk_rows", "seed"):
+        for name in ("cycles", "chunk_rows", "seed", "geometry_max_length"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"stage_b.{name}: {getattr(self, name)} must not be negative.")
         if not 1 <= self.max_length <= 100_000:
@@ -77,7 +88,15 @@ class StageBConfig:
 
     def _check_networks(self) -> None:
         """What networks need is there, and what is there is used."""
-        if self.backend == "trunk":
+        if self.backend == "geometry":
+            if self.weights and self.untrained_profile:
+                raise ConfigError(
+                    f"stage_b.backend: geometry takes stage_b.weights or stage_b.untrained_profile, not both; found "
+                    f"{self.weights!r} and {self.untrained_profile!r}. Without either it has the package's own weights."
+                )
+            if self.cycles:
+                raise ConfigError(f"stage_b.cycles: {self.cycles} is given, but the geometry network has no cycles.")
+        elif self.backend == "trunk":
             if bool(self.weights) == bool(self.untrained_profile):
                 raise ConfigError(
                     "stage_b.backend: trunk needs either stage_b.weights (a file) or stage_b.untrained_profile (random "
@@ -89,7 +108,9 @@ class StageBConfig:
                     found = f"stage_b.{name}: {getattr(self, name)!r}"
                     raise ConfigError(f"{found} is given, but stage_b.backend is {self.backend}. Set backend to trunk.")
             if self.torsions == "head":
-                raise ConfigError(f"stage_b.torsions: head needs stage_b.backend trunk, found {self.backend}.")
+                raise ConfigError(
+                    f"stage_b.torsions: head needs stage_b.backend geometry or trunk, found {self.backend}."
+                )
         if bool(self.torsionbert) != (self.torsions == "torsionbert"):
             raise ConfigError(
                 f"stage_b.torsions: {self.torsions}, and stage_b.torsionbert: {self.torsionbert!r}. Name the folder "

@@ -6,22 +6,39 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rna_predict import __version__
-from rna_predict.contracts import Adjacency, Embeddings, Provenance, RnaSequence, Torsions, digest_of, require_same_rna
+from rna_predict.contracts import (
+    Adjacency,
+    Embeddings,
+    Provenance,
+    RnaSequence,
+    TemplateHits,
+    Torsions,
+    digest_of,
+    require_same_rna,
+)
 from rna_predict.contracts.alignment import Alignment
 from rna_predict.errors import InputError
 from rna_predict.stage_b_torsion.baseline import BYTES_PER_PAIR, prior_embeddings, prior_torsions
 from rna_predict.stage_b_torsion.config import StageBConfig
 from rna_predict.stage_b_torsion.prior_table import PriorTable, load_table
+from rna_predict.stage_b_torsion.template_geometry import mixed_distances, template_torsions
 from rna_predict.stage_b_torsion.torsion_values import TorsionValues, torsionbert_values
 
 if TYPE_CHECKING:
+    from rna_predict.stage_b_torsion.geometry_backend import GeometryResult
     from rna_predict.stage_b_torsion.trunk_backend import TrunkResult
+
+    NetworkResult = GeometryResult | TrunkResult
 
 log = logging.getLogger(__name__)
 
 
 def predict_torsions(
-    sequence: RnaSequence, adjacency: Adjacency, config: StageBConfig, alignment: Alignment | None = None
+    sequence: RnaSequence,
+    adjacency: Adjacency,
+    config: StageBConfig,
+    alignment: Alignment | None = None,
+    templates: TemplateHits | None = None,
 ) -> tuple[Torsions, Embeddings]:
     """Predict torsions and embeddings of one RNA from its sequence and stage A's result.
 
@@ -32,15 +49,16 @@ def predict_torsions(
         adjacency: its base pairs.
         config: settings.
         alignment: of the RNA's homologs; only the trunk reads it, and a warning says where it is not read.
+        templates: known structures on the RNA, which distances and torsions are mixed with; the trunk reads none.
 
     Raises:
-        ContractError: the adjacency belongs to another sequence, or the prior table cannot be used.
+        ContractError: the adjacency or the templates belong to another sequence, or the prior table cannot be used.
         ConfigError: weights or device cannot be used.
         WeightsError: a weights file is refused.
         InputError: longer than `max_length` (or than TorsionBERT can read), or an alignment of another RNA.
         PredictionError: the trunk gives numbers that are none.
     """
-    require_same_rna(sequence, adjacency)
+    require_same_rna(sequence, adjacency, *([] if templates is None else [templates]))
     if alignment is not None and (alignment.id, alignment.sequence) != (sequence.id, sequence.sequence):
         raise InputError(f"{sequence.id}: {alignment.source} aligns {alignment.id}, another RNA. Align to this one.")
     if alignment is not None and config.backend != "trunk":
@@ -50,48 +68,99 @@ def predict_torsions(
             f"{sequence.id}: {sequence.length} nt is longer than stage_b.max_length {config.max_length}; stage B would "
             f"need about {_bytes_needed(sequence, config) / 1e9:.1f} GB. Raise max_length, or split the sequence."
         )
-    trunk = _trunk(sequence, adjacency, config, alignment) if config.backend == "trunk" else None
-    return _torsions(sequence, adjacency, config, trunk), _embeddings(sequence, adjacency, config, trunk)
+    found = _network(sequence, adjacency, config, alignment)
+    known = templates if templates is not None and templates.hits and config.reads_templates else None
+    return (
+        _torsions(sequence, adjacency, config, found, known),
+        _with_templates(_embeddings(sequence, adjacency, config, found), known),
+    )
 
 
 def _bytes_needed(sequence: RnaSequence, config: StageBConfig) -> float:
-    if config.backend != "trunk":
+    if config.backend != "trunk":  # the geometry network leaves what is too long for it to the prior table
         return BYTES_PER_PAIR * sequence.length**2
     from rna_predict.stage_b_torsion.trunk_backend import bytes_needed
 
     return bytes_needed(sequence.length, config)
 
 
-def _trunk(
+def _network(
     sequence: RnaSequence, adjacency: Adjacency, config: StageBConfig, alignment: Alignment | None
-) -> "TrunkResult":
-    from rna_predict.stage_b_torsion.trunk_backend import run_trunk
+) -> "NetworkResult | None":
+    """What the config's network makes of the RNA; None for the prior table."""
+    if config.backend == "geometry":
+        if sequence.length > config.geometry_max_length:
+            log.warning(
+                "%s: %d nt is longer than stage_b.geometry_max_length %d: the prior table gives distances and torsions",
+                *(sequence.id, sequence.length, config.geometry_max_length),
+            )
+            return None
+        from rna_predict.stage_b_torsion.geometry_backend import run_geometry
 
-    return run_trunk(sequence, adjacency, config, alignment)
+        return run_geometry(sequence, adjacency, config)
+    if config.backend == "trunk":
+        from rna_predict.stage_b_torsion.trunk_backend import run_trunk
+
+        return run_trunk(sequence, adjacency, config, alignment)
+    return None
 
 
 def _embeddings(
-    sequence: RnaSequence, adjacency: Adjacency, config: StageBConfig, trunk: "TrunkResult | None"
+    sequence: RnaSequence, adjacency: Adjacency, config: StageBConfig, found: "NetworkResult | None"
 ) -> Embeddings:
-    if trunk is not None:
-        return trunk.embeddings(sequence, _provenance(config, trunk.method, trunk.inputs, trunk.weights))
+    if found is not None:
+        return found.embeddings(sequence, _provenance(config, found.method, found.inputs, found.weights))
     table, inputs = _table(adjacency, config)
     return prior_embeddings(sequence, adjacency, table, _provenance(config, "prior-table", inputs))
 
 
+def _with_templates(embeddings: Embeddings, templates: TemplateHits | None) -> Embeddings:
+    """The embeddings with distances that known structures have a share in."""
+    if templates is None:
+        return embeddings
+    mixed = mixed_distances(
+        embeddings.distogram_GLLB, embeddings.distogram_edges, embeddings.distogram_atoms, templates
+    )
+    mixed.flags.writeable = False
+    return dataclasses.replace(embeddings, distogram_GLLB=mixed, provenance=_told_of(embeddings.provenance, templates))
+
+
+def _told_of(provenance: Provenance, templates: TemplateHits) -> Provenance:
+    """The provenance of what is mixed with templates."""
+    return dataclasses.replace(
+        provenance,
+        method=f"{provenance.method}, with {len(templates.hits)} templates ({templates.hits[0].sentence})",
+        inputs={**provenance.inputs, "templates": templates.digest()},
+    )
+
+
 def _torsions(
-    sequence: RnaSequence, adjacency: Adjacency, config: StageBConfig, trunk: "TrunkResult | None"
+    sequence: RnaSequence,
+    adjacency: Adjacency,
+    config: StageBConfig,
+    found: "NetworkResult | None",
+    templates: TemplateHits | None,
 ) -> Torsions:
-    if trunk is not None and trunk.torsions is not None:
-        method = f"torsion head of {trunk.method}"
-        return trunk.torsions.record(sequence, _provenance(config, method, trunk.inputs, trunk.weights))
+    values, provenance = _torsion_values(sequence, adjacency, config, found)
+    if templates is not None:
+        values, provenance = template_torsions(values, templates), _told_of(provenance, templates)
+    return values.record(sequence, provenance)
+
+
+def _torsion_values(
+    sequence: RnaSequence, adjacency: Adjacency, config: StageBConfig, found: "NetworkResult | None"
+) -> tuple[TorsionValues, Provenance]:
+    """Torsions as the config's method gives them, and how they were made."""
+    if config.torsions == "head" and found is not None and found.torsions is not None:
+        method = f"torsion head of {found.method}"
+        return found.torsions, _provenance(config, method, found.inputs, found.weights)
     table, inputs = _table(adjacency, config)
     prior = prior_torsions(sequence, adjacency, table)
     if config.torsions == "torsionbert":
         values, weights = _torsionbert(sequence, prior, config)
         method = "torsionbert, the last two residues from the prior table"
-        return values.record(sequence, _provenance(config, method, inputs, weights))
-    return prior.record(sequence, _provenance(config, "prior-table", inputs))
+        return values, _provenance(config, method, inputs, weights)
+    return prior, _provenance(config, "prior-table", inputs)
 
 
 def _torsionbert(sequence: RnaSequence, prior: TorsionValues, config: StageBConfig) -> tuple[TorsionValues, str]:

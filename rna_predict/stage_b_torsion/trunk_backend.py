@@ -56,8 +56,9 @@ class TrunkResult:
             inputs_LI=_array(found.inputs_BLI[0]),
             single_LS=_array(found.single_BLS[0]),
             pair_LLZ=_array(found.pair_BLLZ[0]),
-            distogram_LL64=_array(self.distogram_LL64),
-            distogram_atoms="C4/C2",
+            distogram_GLLB=_array(self.distogram_LL64[None]),
+            distogram_atoms=["C4/C2"],
+            distogram_bins="af3",
             conformer_seed=self.conformer_seed,
             channels=[],
         )

@@ -7,12 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rna_predict.contracts import Torsions
+from rna_predict.contracts import Embeddings, Torsions
 from rna_predict.contracts.loops import LoopDecomposition
 from rna_predict.energy.contacts import contact_table, list_contacts
 from rna_predict.energy.model import EnergyModel, Weights, relax, settle
 from rna_predict.energy.pose import Bodies, Pose, each_alone
-from rna_predict.energy.priors import TorsionPrior
+from rna_predict.energy.priors import DistancePrior, TorsionPrior, distance_priors
 from rna_predict.energy.relations import Relations
 from rna_predict.energy.stems import stem_bodies, stem_relations, unstacked_neighbours
 from rna_predict.errors import PredictionError
@@ -21,6 +21,7 @@ from rna_predict.geometry.frames import Frame
 from rna_predict.geometry.nucleotide import nucleotide_shape
 from rna_predict.stage_c_reconstruction.chain import ChainTorsions, complete_angles, draw, grow, step_frames
 from rna_predict.stage_c_reconstruction.config import StageCConfig
+from rna_predict.stage_c_reconstruction.distance_geometry import laid_onto, points_from_distances
 
 log = logging.getLogger(__name__)
 
@@ -55,8 +56,14 @@ POLISH = replace(CLOSED, link=1500.0, link_slack=5.0, contact=600.0, margin=0.12
 """The last touch: ideal links and no overlaps."""
 
 
-def energy_model(sequence: str, partner_L: np.ndarray, torsions: Torsions, config: StageCConfig) -> EnergyModel:
-    """The terms of the assembly: stems, loop priors, torsion priors, links and contacts."""
+def energy_model(
+    sequence: str,
+    partner_L: np.ndarray,
+    torsions: Torsions,
+    config: StageCConfig,
+    distances: tuple[DistancePrior, ...] = (),
+) -> EnergyModel:
+    """The terms of the assembly: stems, loop priors, torsion priors, links, contacts, and stage B's distances."""
     phase = torch.from_numpy(torsions.pucker_phase_L.copy())
     shape = nucleotide_shape(sequence, phase, torch.from_numpy(torsions.pucker_amplitude_L.copy()))
     chain = draw(torsions, 1, 0.0, torch.Generator())
@@ -68,6 +75,7 @@ def energy_model(sequence: str, partner_L: np.ndarray, torsions: Torsions, confi
         stems=stems,
         loops=loops,
         torsions=_torsion_prior(torsions, chain),
+        distances=distances,
     )
 
 
@@ -99,7 +107,12 @@ def _torsion_prior(torsions: Torsions, chain: ChainTorsions) -> TorsionPrior:
 
 
 def assemble(
-    sequence: str, partner_L: np.ndarray, loops: LoopDecomposition, torsions: Torsions, config: StageCConfig
+    sequence: str,
+    loops: LoopDecomposition,
+    partner_L: np.ndarray,
+    torsions: Torsions,
+    config: StageCConfig,
+    embeddings: Embeddings | None = None,
 ) -> np.ndarray:
     """Coordinates float32 [L, MAX_ATOMS, 3] of the first attempt that is a sound molecule.
 
@@ -109,7 +122,9 @@ def assemble(
     Raises:
         PredictionError: none is whole; the message says what was wrong with the last.
     """
-    model = energy_model(sequence, partner_L, torsions, config)
+    distances = () if embeddings is None or not config.distance_weight else distance_priors(embeddings)
+    model = energy_model(sequence, partner_L, torsions, config, distances)
+    bodies = stem_bodies(partner_L)
     expected = draw(torsions, 1, 0.0, torch.Generator())
     faults = ""
     whole: list[tuple[int, np.ndarray]] = []
@@ -120,7 +135,10 @@ def assemble(
             chain.own_SL4[0], chain.link_SL2[0] = expected.own_SL4[0], expected.link_SL2[0]
         rotation, origin = grow(sequence, loops, step_frames(model.shape, chain))
         traces = Pose(rotation_SL33=rotation, origin_SL3=origin, torsion_SL4=chain.own_SL4)
-        xyz_LA3 = _close(sequence, model, traces, stem_bodies(partner_L), config)
+        points = points_from_distances(embeddings, config.starts, generator) if embeddings and distances else None
+        if points is not None:
+            traces = laid_onto(points, traces, model.shape, bodies)
+        xyz_LA3 = _close(sequence, model, traces, bodies, config)
         report = model_report(sequence, xyz_LA3)
         if report.settled and not report.faults:
             return xyz_LA3
@@ -141,12 +159,15 @@ def assemble(
 
 def _close(sequence: str, model: EnergyModel, traces: Pose, bodies: Bodies, config: StageCConfig) -> np.ndarray:
     """Close and compare the traces, and refine the best."""
-    pose = relax(model, traces, bodies, [(OPEN, config.steps_open), (CLOSING, config.steps_closing)])
-    pose = pose.sample(lowest(model, pose, CLOSING, config.kept))
+    opening, closing, closed, polished = (
+        replace(each, distance=config.distance_weight) for each in (OPEN, CLOSING, CLOSED, POLISH)
+    )
+    pose = relax(model, traces, bodies, [(opening, config.steps_open), (closing, config.steps_closing)])
+    pose = pose.sample(lowest(model, pose, closing, config.kept))
     alone = each_alone(len(sequence))
-    pose = relax(model, pose, alone, [(CLOSING, config.steps_closing), (CLOSED, config.steps_closed)])
-    pose = pose.sample(lowest(model, pose, CLOSED, 1))
-    polish = [(CLOSED, config.steps_polish), (POLISH, config.steps_polish)]
+    pose = relax(model, pose, alone, [(closing, config.steps_closing), (closed, config.steps_closed)])
+    pose = pose.sample(lowest(model, pose, closed, 1))
+    polish = [(closed, config.steps_polish), (polished, config.steps_polish)]
     pose = relax(model, pose, alone, polish)
     pose = settle(model, pose, polish, lambda xyz: model_report(sequence, xyz.numpy()).settled, ROUNDS)
     return pose.atoms(model.shape)[0].numpy()

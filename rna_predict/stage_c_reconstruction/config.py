@@ -21,6 +21,8 @@ class StageCConfig:
     """Stiffness of A-form relations in stems, per Å²."""
     loop_weight: float = 12.0
     """Stiffness of stage B's steps in loops where it is certain, per Å²."""
+    distance_weight: float = 0.05
+    """Weight of stage B's distograms, where the assembly is given them."""
     steps_open: int = 80
     """Iterations with passable atoms."""
     steps_closing: int = 80
@@ -45,6 +47,7 @@ class StageCConfig:
             "spread",
             "stem_weight",
             "loop_weight",
+            "distance_weight",
             "steps_open",
             "steps_closing",
             "steps_closed",

@@ -9,6 +9,7 @@ from rna_predict.contracts import (
     BUILD_METHODS,
     Adjacency,
     Coordinates,
+    Embeddings,
     Provenance,
     RnaSequence,
     Torsions,
@@ -30,14 +31,27 @@ _METHOD_OF_STATE = {
 }
 
 
-def reconstruct(sequence: RnaSequence, adjacency: Adjacency, torsions: Torsions, config: StageCConfig) -> Coordinates:
+def reconstruct(
+    sequence: RnaSequence,
+    adjacency: Adjacency,
+    torsions: Torsions,
+    config: StageCConfig,
+    embeddings: Embeddings | None = None,
+) -> Coordinates:
     """Rebuild the coordinates of one RNA.
+
+    Args:
+        sequence: the RNA.
+        adjacency: of stage A.
+        torsions: of stage B.
+        config: settings.
+        embeddings: of stage B, whose distances the assembly follows; without them it knows none.
 
     Raises:
         ContractError: an input was made for another RNA.
         PredictionError: no whole chain came out (`assembly`), or the torsions cannot be used (`nerf`).
     """
-    require_same_rna(sequence, adjacency, torsions)
+    require_same_rna(sequence, adjacency, torsions, *([] if embeddings is None else [embeddings]))
     if config.method == "nerf":
         from rna_predict.stage_c_reconstruction.nerf import rebuild
 
@@ -47,7 +61,7 @@ def reconstruct(sequence: RnaSequence, adjacency: Adjacency, torsions: Torsions,
         from rna_predict.stage_c_reconstruction.assembly import assemble
 
         loops = decompose(adjacency.partner_L)
-        xyz_LA3 = assemble(sequence.sequence, adjacency.partner_L, loops, torsions, config)
+        xyz_LA3 = assemble(sequence.sequence, loops, adjacency.partner_L, torsions, config, embeddings)
         built_L = how_built(loops)
     return Coordinates(
         id=sequence.id,
@@ -57,7 +71,8 @@ def reconstruct(sequence: RnaSequence, adjacency: Adjacency, torsions: Torsions,
         provenance=Provenance(
             method=config.method,
             package_version=__version__,
-            inputs={"a_adjacency": adjacency.digest(), "b_torsions": torsions.digest()},
+            inputs={"a_adjacency": adjacency.digest(), "b_torsions": torsions.digest()}
+            | ({} if embeddings is None else {"b_embeddings": embeddings.digest()}),
             config=digest_of(dataclasses.asdict(config)),
         ),
     )

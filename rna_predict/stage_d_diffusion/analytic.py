@@ -7,12 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rna_predict.contracts import DISTOGRAM_EDGES, Adjacency, Coordinates, Embeddings
+from rna_predict.contracts import Adjacency, Coordinates, Embeddings
 from rna_predict.contracts.structure import full_mask
 from rna_predict.energy.contacts import contact_table, list_contacts
 from rna_predict.energy.model import EnergyModel, Weights, relax, settle
 from rna_predict.energy.pose import Bodies, Pose, each_alone, moved, step_size
-from rna_predict.energy.priors import DistancePrior, TorsionPrior, distance_prior
+from rna_predict.energy.priors import TorsionPrior, distance_priors
 from rna_predict.energy.relations import Relations
 from rna_predict.energy.stems import stem_relations, unstacked_neighbours
 from rna_predict.geometry.frames import Frame, base_frame
@@ -20,9 +20,6 @@ from rna_predict.geometry.helix import at, relative
 from rna_predict.geometry.nucleotide import fourth_slots, link_torsions, nucleotide_shape, torsions_of
 from rna_predict.geometry.torsions import measure_pucker
 from rna_predict.stage_d_diffusion.config import StageDConfig
-
-NEAREST = 3
-"""Smallest distance in sequence at which the distogram counts; nearer neighbours are set by relations and links."""
 
 KEEP_TORSION = 3.0
 """Weight of stage C's torsions: soft enough for a rotamer change, which costs at most twice this."""
@@ -79,16 +76,9 @@ def energy_model(
             link_L3=link,
             link_weight_L3=torch.full_like(link, KEEP_TORSION),
         ),
-        distances=distances_of(embeddings),
+        distances=distance_priors(embeddings),
     )
     return model, pose
-
-
-def distances_of(embeddings: Embeddings) -> DistancePrior:
-    """Stage B's distogram as an energy, on the atoms that it names."""
-    logits = torch.from_numpy(embeddings.distogram_LL64.copy())
-    slot_L = torch.from_numpy(embeddings.distogram_slots())
-    return distance_prior(logits, DISTOGRAM_EDGES, NEAREST, slot_L)
 
 
 def _kept_steps(pose: Pose, partner_L: np.ndarray, weight: float) -> Relations:

@@ -9,12 +9,13 @@ from rna_predict.contracts import Adjacency, Embeddings
 from rna_predict.energy.contacts import contact_table
 from rna_predict.energy.model import EnergyModel, relax
 from rna_predict.energy.pose import each_alone
+from rna_predict.energy.priors import distance_priors
 from rna_predict.energy.relations import Relations
 from rna_predict.energy.stems import stem_relations
 from rna_predict.geometry.nucleotide import NucleotideShape
 from rna_predict.nn.features import Features
 from rna_predict.nn.slots import from_slots, to_slots
-from rna_predict.stage_d_diffusion.analytic import HARD, SOFT, SOFT_ABOVE, distances_of
+from rna_predict.stage_d_diffusion.analytic import HARD, SOFT, SOFT_ABOVE
 from rna_predict.stage_d_diffusion.config import StageDConfig
 from rna_predict.stage_d_diffusion.fitting import Molecules, Puckers, fit_molecules, looks_bonded
 from rna_predict.stage_d_diffusion.sampler import Denoiser
@@ -36,7 +37,7 @@ def guiding_energy(
         table=contact_table(adjacency.sequence),
         stems=stems,
         loops=Relations(**{field.name: getattr(stems, field.name)[:0] for field in fields(stems)}),
-        distances=distances_of(embeddings) if config.guidance_distance_weight else None,
+        distances=distance_priors(embeddings) if config.guidance_distance_weight else (),
     )
 
 

@@ -70,10 +70,9 @@ def heuristic_confidence(xyz_SLA3: np.ndarray, adjacency: Adjacency, embeddings:
 
 
 def expected_distance_error(xyz_LA3: np.ndarray, embeddings: Embeddings) -> np.ndarray:
-    """Mean |d - d'| in Å of the model's distances d over stage B's distogram of d', between C1' atoms (or the
-    one kind that it has), [L, L].
+    """Mean |d - d'| in Å of the model's distances d over stage B's distogram of d', [L, L].
 
-    The open last bin counts as its lower edge, or as the model's own distance where that is larger.
+    Between C1' atoms, or those of the first kind where it has no others. The open last bin counts as its lower edge, or as the model's own distance where that is larger.
     """
     kind = embeddings.distogram_atoms.index("C1'") if "C1'" in embeddings.distogram_atoms else 0
     edges = np.array(embeddings.distogram_edges, dtype=np.float32)

@@ -14,7 +14,7 @@ ON_NAN = ("stop", "skip")
 PRECISIONS = ("32-true", "bf16-mixed")
 STRATEGIES = ("auto", "ddp")
 PAIR_SOURCES = ("native", "predicted")
-MODELS = ("structure", "folding")
+MODELS = ("structure", "folding", "geometry")
 
 
 @dataclass(kw_only=True)
@@ -22,7 +22,8 @@ class NetworkSettings:
     """The weights that training starts from; they stay frozen but for what `adapters` names."""
 
     model: str = "structure"
-    """Which networks: `structure` (trunk and denoiser, stages B and D) or `folding` (base pairs, stage A)."""
+    """Which networks: `structure` (trunk and denoiser, stages B and D), `folding` (base pairs, stage A) or `geometry`
+    (distances and torsions, stage B)."""
     weights: str = ""
     """Weights file of the networks."""
     untrained_profile: str = ""
@@ -110,6 +111,8 @@ class LossSettings:
     """On the partner of each residue, of the folding network alone."""
     folding_draft: float = 0.3
     """The same on its scores before they are refined."""
+    distances: float = 1.0
+    """On the distances between atoms, of the geometry network alone."""
     trunk_share: float = 1.0
     """Share of the denoiser's gradient that goes on into the trunk; 1 as in AF3, less lets the trunk's heads lead."""
     noise_mean: float = -1.2
@@ -126,6 +129,7 @@ class LossSettings:
     def __post_init__(self) -> None:
         """Raise ConfigError for a negative weight, or when nothing is left to train on."""
         names = ("diffusion", "bond", "distogram", "torsions", "pairs", "confidence", "folding", "folding_draft")
+        names += ("distances",)
         _not_negative(self, "losses", *names)
         _at_least_one(self, "losses", "copies", "rollout_steps", "rollout_every")
         _shares(self, "losses", "trunk_share")
@@ -193,7 +197,8 @@ class ValidationSettings:
     pairs: str = "predicted"
     """Whose base pairs the chains get: `predicted` by stage A, as a user has them, or the `native` ones."""
     monitor: str = "lddt"
-    """The measure of the best weights: `lddt`, `tm_c3`, `inf_wc`, `f1` (more is better), `loss`, `rmsd`."""
+    """The measure of the best weights: `lddt`, `tm_c3`, `inf_wc`, `f1`, `distance_lddt` (more is better), `loss`,
+    `rmsd`; which of them a model has, `training.config.MONITORS` says."""
 
     def __post_init__(self) -> None:
         """Raise ConfigError for a number out of range or an unknown name."""
@@ -202,7 +207,7 @@ class ValidationSettings:
         _one_of(self, "validation", pairs=PAIR_SOURCES, monitor=(*MORE_IS_BETTER, *LESS_IS_BETTER))
 
 
-MORE_IS_BETTER = ("lddt", "tm_c3", "inf_wc", "f1")
+MORE_IS_BETTER = ("lddt", "tm_c3", "inf_wc", "f1", "distance_lddt")
 LESS_IS_BETTER = ("loss", "rmsd")
 
 
@@ -297,7 +302,11 @@ class TrainConfig:
             raise ConfigError("trainer.keep: best needs a validation (validation.every above 0). Use last.")
 
 
-MONITORS = {"structure": ("lddt", "tm_c3", "inf_wc", "loss", "rmsd"), "folding": ("f1", "loss")}
+MONITORS = {
+    "structure": ("lddt", "tm_c3", "inf_wc", "loss", "rmsd"),
+    "folding": ("f1", "loss"),
+    "geometry": ("distance_lddt", "loss"),
+}
 """Measures of each model."""
 
 TRAINED_BY = {

@@ -19,6 +19,13 @@ from rna_predict.training.folding import (
     folding_stream,
     measure_folding,
 )
+from rna_predict.training.geometry import (
+    GeometryMeasures,
+    build_geometry,
+    geometry_held_out,
+    geometry_stream,
+    measure_geometry,
+)
 from rna_predict.training.pipeline import Draws, build_pipeline
 from rna_predict.training.stream import BatchStream, ChainStream, TrainingSet
 from rna_predict.training.validation import MEASURES, held_out_chains, measure_held_out
@@ -88,6 +95,14 @@ TASKS = {
         stream=folding_stream,
         held_out=folding_held_out,
         measure=measure_folding,
+    ),
+    "geometry": Task(
+        measures=tuple(field.name for field in fields(GeometryMeasures)),
+        open_dataset=open_dataset,
+        build=build_geometry,
+        stream=geometry_stream,
+        held_out=geometry_held_out,
+        measure=measure_geometry,
     ),
 }
 """By `network.model`."""

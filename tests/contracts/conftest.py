@@ -50,8 +50,9 @@ def _embeddings(sequence: str, rng: np.random.Generator) -> dict[str, Any]:
         "inputs_LI": rng.normal(size=(length, 5)).astype(np.float32),
         "single_LS": rng.normal(size=(length, 4)).astype(np.float32),
         "pair_LLZ": rng.normal(size=(length, length, 2)).astype(np.float32),
-        "distogram_LL64": rng.normal(size=(length, length, 64)).astype(np.float32),
-        "distogram_atoms": "C4/C2",
+        "distogram_GLLB": rng.normal(size=(1, length, length, 64)).astype(np.float32),
+        "distogram_atoms": ["C4/C2"],
+        "distogram_bins": "af3",
         "conformer_seed": 0,
         "channels": ["first", "second"],
     }

@@ -116,7 +116,7 @@ def test_embeddings_of_version_1_are_refused_and_stage_b_is_named(saved, make):
     old = header_of(path.read_bytes()) | {"version": 1, "meta": {"channels": record.channels}}
     write(path, record, old, {name: value for name, value in arrays_of(record).items() if name != "inputs_LI"})
     message = refusal("embeddings", path)
-    assert "expected schema rna_predict.embeddings version 2, found rna_predict.embeddings version 1" in message
+    assert "expected schema rna_predict.embeddings version 3, found rna_predict.embeddings version 1" in message
 
 
 @pytest.mark.parametrize("record", ["[]", "null", "7", "{}", '{"schema": 1}', "[" * 100_000, "not JSON"])

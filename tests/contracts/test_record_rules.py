@@ -46,7 +46,9 @@ CASES = [
     ("torsions", "mask_L7", lambda v: put(v, ((0, 0), True)), "alpha of residue 1 is undefined"),
     ("torsions", "mask_L7", lambda v: put(v, ((11, 4), True)), "epsilon of residue 12 is undefined"),
     ("torsions", "mask_L7", lambda v: put(v, ((11, 5), True)), "zeta of residue 12 is undefined"),
-    ("embeddings", "distogram_atoms", lambda v: "P", "'P' is unknown. Known: C1', C4/C2"),
+    ("embeddings", "distogram_atoms", lambda v: ["O2"], "'O2' is unknown. Known: C1', C4/C2, P, N1/N3"),
+    ("embeddings", "distogram_bins", lambda v: "fine", "'fine' is unknown. Known: af3, wide"),
+    ("embeddings", "distogram_bins", lambda v: "wide", r"expected shape \(1, 12, 12, 48\), found \(1, 12, 12, 64\)"),
     ("embeddings", "channels", lambda v: ["one"], "1 names for 2 channels"),
     ("coordinates", "built_L", lambda v: put(v, (3, 8)), "unknown build code 8"),
     ("coordinates", "xyz_LA3", np.zeros_like, "atoms of residue 1 coincide"),
@@ -79,7 +81,7 @@ def test_a_number_that_is_none_is_refused_in_every_array(make, bad):
     arrays = {
         "adjacency": ["probability_LL"],
         "torsions": ["angle_L7", "concentration_L7", "pucker_phase_L", "pucker_amplitude_L", "pucker_concentration_L"],
-        "embeddings": ["inputs_LI", "single_LS", "pair_LLZ", "distogram_LL64"],
+        "embeddings": ["inputs_LI", "single_LS", "pair_LLZ", "distogram_GLLB"],
         "coordinates": ["xyz_LA3"],
     }
     for kind, names in arrays.items():
@@ -100,7 +102,7 @@ def test_a_number_that_is_none_is_refused_in_every_array(make, bad):
         ("embeddings", "inputs_LI"),
         ("embeddings", "single_LS"),
         ("embeddings", "pair_LLZ"),
-        ("embeddings", "distogram_LL64"),
+        ("embeddings", "distogram_GLLB"),
         ("coordinates", "xyz_LA3"),
         ("coordinates", "built_L"),
     ],

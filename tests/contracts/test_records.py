@@ -56,8 +56,9 @@ def test_embeddings_without_an_input_embedding_come_back_and_differ_from_those_w
 
 @pytest.mark.parametrize("atoms", list(DISTOGRAM_ATOMS))
 def test_a_distogram_says_between_which_atoms_it_measures(make, atoms):
-    record = make("embeddings", sequence="ACGU", distogram_atoms=atoms)
-    expected = {"C1'": ["C1'"] * 4, "C4/C2": ["C4", "C2", "C4", "C2"]}[atoms]
+    record = make("embeddings", sequence="ACGU", distogram_atoms=[atoms])
+    named = {"C4/C2": ["C4", "C2", "C4", "C2"], "N1/N3": ["N1", "N3", "N1", "N3"]}
+    expected = named.get(atoms, [atoms] * 4)
     assert [ATOMS[letter][slot] for letter, slot in zip("ACGU", record.distogram_slots(), strict=True)] == expected
 
 
@@ -79,7 +80,7 @@ def test_the_digest_sees_each_field_and_not_the_provenance(make):
         "adjacency": {"probability_LL": (0, 6), "partner_L": None, "given": True},
         "torsions": dict.fromkeys(set(array_fields(type(base["torsions"]))) - {"mask_L7"}, (3,)),
         "embeddings": dict.fromkeys(array_fields(type(base["embeddings"])), (3,))
-        | {"channels": ["first", "2nd"], "distogram_atoms": "C1'"},
+        | {"distogram_GLLB": (0, 3), "channels": ["first", "2nd"], "distogram_atoms": ["C1'"]},
         "coordinates": {"xyz_LA3": (2, 5, 1), "built_L": (4,)},
     }
     for kind, fields in changes.items():
@@ -141,9 +142,9 @@ def test_a_read_only_view_of_a_writeable_array_is_copied(make):
 
 
 def test_an_array_that_nobody_can_write_to_is_taken_without_a_copy(make):
-    source = make("embeddings").distogram_LL64
+    source = make("embeddings").distogram_GLLB
     assert not source.flags.writeable
-    assert make("embeddings", distogram_LL64=source).distogram_LL64 is source
+    assert make("embeddings", distogram_GLLB=source).distogram_GLLB is source
 
 
 def test_an_array_in_another_memory_order_is_the_same_record(make, tmp_path):

@@ -72,18 +72,18 @@ def test_uncg_tetraloop_has_its_syn_guanine(make_input):
 
 
 def test_distances_of_a_stem_are_those_of_a_helix(hairpin):
-    median_LL = median_distance(hairpin[1].distogram_LL64)
+    median_LL = median_distance(hairpin[1].distogram_GLLB[0])
     assert median_LL[1, 18] == pytest.approx(10.6, abs=0.4), "C1'-C1' of a pair"
     assert median_LL[1, 2] == pytest.approx(5.5, abs=0.4)
     assert median_LL[1, 4] == pytest.approx(15.0, abs=0.7)
     assert median_LL[1, 17] == pytest.approx(13.8, abs=0.7), "widens towards the 3' side of the partner strand"
     assert median_LL[2, 18] == pytest.approx(7.9, abs=0.7), "and narrows across the minor groove"
-    np.testing.assert_allclose(np.exp(hairpin[1].distogram_LL64).sum(axis=-1), 1, atol=5e-3)
+    np.testing.assert_allclose(np.exp(hairpin[1].distogram_GLLB).sum(axis=-1), 1, atol=5e-3)
 
 
 def test_distances_grow_with_the_path_and_end_beyond_the_last_bin(make_input):
     rna, adjacency = make_input("G" * 10 + "A" * 80, "." * 90)
-    median_LL = median_distance(predict_torsions(rna, adjacency, StageBConfig())[1].distogram_LL64)
+    median_LL = median_distance(predict_torsions(rna, adjacency, StageBConfig())[1].distogram_GLLB[0])
     assert median_LL[0, 1] < median_LL[0, 2] < median_LL[0, 3]
     assert median_LL[0, 60] > DISTOGRAM_EDGES[-1]
 
@@ -96,7 +96,7 @@ def test_another_matching_changes_both_results(make_input):
         assert one.digest() != other.digest()
         assert one.provenance.inputs["a_adjacency"] != other.provenance.inputs["a_adjacency"]
     assert not np.array_equal(first[0].angle_L7, second[0].angle_L7)
-    for name in ("single_LS", "pair_LLZ", "distogram_LL64"):
+    for name in ("single_LS", "pair_LLZ", "distogram_GLLB"):
         assert not np.array_equal(getattr(first[1], name), getattr(second[1], name)), name
 
 
@@ -143,8 +143,8 @@ def test_every_structure_gives_valid_and_repeatable_records(pick, folded_rna):
     assert torsions.mask_L7.sum() == 7 * rna.length - 3
     assert not torsions.angle_L7[~torsions.mask_L7].any()
     assert (torsions.angle_L7 > -np.pi).all()
-    np.testing.assert_array_equal(embeddings.distogram_LL64, embeddings.distogram_LL64.transpose(1, 0, 2))
-    assert embeddings.distogram_LL64[0, 0].argmax() == 0
+    np.testing.assert_array_equal(embeddings.distogram_GLLB, embeddings.distogram_GLLB.transpose(0, 2, 1, 3))
+    assert embeddings.distogram_GLLB[0, 0, 0].argmax() == 0
 
 
 def test_records_name_their_path_and_survive_the_disk(hairpin, tmp_path):

@@ -23,7 +23,7 @@ from rna_predict.stage_b_torsion.trunk import Trunk
 
 HAIRPIN = ("GGGCUUCGGCCC", "((((....))))")
 OPEN = "............"
-ARRAYS = ("inputs_LI", "single_LS", "pair_LLZ", "distogram_LL64")
+ARRAYS = ("inputs_LI", "single_LS", "pair_LLZ", "distogram_GLLB")
 
 
 def config_of(**changes):
@@ -81,12 +81,12 @@ def test_the_record_holds_what_the_module_computes(rna, weights):
     torch.testing.assert_close(torch.tensor(found.inputs_LI), expected.inputs_BLI[0], atol=1e-6, rtol=0)
     torch.testing.assert_close(torch.tensor(found.single_LS), expected.single_BLS[0], atol=1e-6, rtol=0)
     torch.testing.assert_close(torch.tensor(found.pair_LLZ), expected.pair_BLLZ[0], atol=1e-6, rtol=0)
-    torch.testing.assert_close(torch.tensor(found.distogram_LL64), logits[0], atol=1e-6, rtol=0)
+    torch.testing.assert_close(torch.tensor(found.distogram_GLLB[0]), logits[0], atol=1e-6, rtol=0)
     assert found.conformer_seed == 3
     assert found.inputs_LI.shape == (12, PROFILES["nano"].c_inputs)
-    assert (found.distogram_atoms, found.channels) == ("C4/C2", [])
-    assert np.abs(found.distogram_LL64).max() > 0.1
-    np.testing.assert_allclose(found.distogram_LL64, found.distogram_LL64.transpose(1, 0, 2), atol=1e-6)
+    assert (found.distogram_atoms, found.channels) == (["C4/C2"], [])
+    assert np.abs(found.distogram_GLLB).max() > 0.1
+    np.testing.assert_allclose(found.distogram_GLLB, found.distogram_GLLB.transpose(0, 2, 1, 3), atol=1e-6)
 
 
 def test_records_say_untrained_and_so_does_the_log(rna, untrained, caplog, monkeypatch):
@@ -150,7 +150,7 @@ def test_a_trained_projection_lets_probabilities_and_matching_in(rna, weights, m
     for other in (opened, faded, unmatched):
         change = largest(other, base)
         assert change["inputs_LI"] == 0
-        assert min(change[name] for name in ("single_LS", "pair_LLZ", "distogram_LL64")) > 1e-4
+        assert min(change[name] for name in ("single_LS", "pair_LLZ", "distogram_GLLB")) > 1e-4
 
 
 def test_an_alignment_changes_the_embeddings_and_is_named(rna, weights, tmp_path):
@@ -293,7 +293,7 @@ def test_what_cannot_be_run_is_refused_by_its_setting(rna, tmp_path):
         ({"weights": "w"}, r"stage_b\.weights: 'w' is given, but stage_b\.backend is prior-table"),
         ({"untrained_profile": "nano"}, r"stage_b\.untrained_profile: 'nano' is given"),
         ({"cycles": 3}, r"stage_b\.cycles: 3 is given"),
-        ({"torsions": "head"}, "head needs stage_b.backend trunk"),
+        ({"torsions": "head"}, "head needs stage_b.backend geometry or trunk"),
         ({"torsions": "guess"}, "'guess' is unknown. Use one of: prior-table, head, torsionbert"),
         ({"precision": "half"}, r"stage_b\.precision: 'half' is unknown"),
         ({"chunk_rows": -1}, r"stage_b\.chunk_rows: -1 must not be negative"),

@@ -73,7 +73,7 @@ def embedded(hairpin, weights):
             single_LS=draw((length, NANO.c_s), dtype=np.float32),
             pair_LLZ=draw((length, length, NANO.c_z), dtype=np.float32),
             channels=[],
-            distogram_atoms="C4/C2",
+            distogram_atoms=["C4/C2"],
             provenance=dataclasses.replace(hairpin.embeddings.provenance, weights=found),
         )
         return dataclasses.replace(hairpin.records(), embeddings=embeddings)
@@ -213,7 +213,7 @@ def test_embeddings_of_other_weights_or_of_none_are_refused(hairpin, embedded, w
 def test_the_analytic_backend_takes_embeddings_of_networks(hairpin, embedded):
     quick = StageDConfig(models=1, steps=2, iterations=4, refine_iterations=60, distance_weight=0.2)
     bases = sample_ensemble(hairpin.sequence, embedded["public"], quick).models[0]
-    sugars = dataclasses.replace(embedded["public"].embeddings, distogram_atoms="C1'")
+    sugars = dataclasses.replace(embedded["public"].embeddings, distogram_atoms=["C1'"])
     other = dataclasses.replace(embedded["public"], embeddings=sugars)
     found = sample_ensemble(hairpin.sequence, other, quick).models[0]
     assert apart(bases.xyz_LA3, found.xyz_LA3) > 1e-3

@@ -8,11 +8,11 @@ import pytest
 from rna_predict.chemistry.residues import C1, MAX_ATOMS, SLOT
 from rna_predict.contracts import DISTOGRAM_EDGES, RnaSequence
 from rna_predict.contracts.structure import full_mask, whole_structure
+from rna_predict.energy.priors import distance_priors
 from rna_predict.errors import ConfigError, ContractError, PredictionError
 from rna_predict.evaluation.annotation import annotate_pairs, share_formed
 from rna_predict.evaluation.geometry_report import geometry_report
 from rna_predict.stage_d_diffusion import analytic_backend
-from rna_predict.stage_d_diffusion.analytic import distances_of
 from rna_predict.stage_d_diffusion.config import StageDConfig
 from rna_predict.stage_d_diffusion.heuristic_confidence import (
     aligned_error,
@@ -103,10 +103,10 @@ def test_changed_pairs_change_the_models(hairpin, tiny):
 
 
 def test_changed_distances_change_the_models(hairpin, tiny):
-    logits = hairpin.embeddings.distogram_LL64.copy()
-    logits[0, 6] = logits[6, 0] = -20.0
-    logits[0, 6, 8] = logits[6, 0, 8] = 0.0  # about 4.7 Å
-    embeddings = dataclasses.replace(hairpin.embeddings, distogram_LL64=logits)
+    logits = hairpin.embeddings.distogram_GLLB.copy()
+    logits[0, 0, 6] = logits[0, 6, 0] = -20.0
+    logits[0, 0, 6, 8] = logits[0, 6, 0, 8] = 0.0  # about 4.7 Å
+    embeddings = dataclasses.replace(hairpin.embeddings, distogram_GLLB=logits)
     assert differs(tiny, run(dataclasses.replace(hairpin, embeddings=embeddings)))
 
 
@@ -224,7 +224,7 @@ def one_hot(hairpin, distance_LL: np.ndarray):
     bins = np.clip(np.digitize(distance_LL, edges), 0, 62)
     logits = np.full((12, 12, 64), -80.0, dtype=np.float32)
     np.put_along_axis(logits, bins[..., None], 0.0, axis=-1)
-    return dataclasses.replace(hairpin.embeddings, distogram_LL64=logits)
+    return dataclasses.replace(hairpin.embeddings, distogram_GLLB=logits[None])
 
 
 def on_line(slots, spacing: float) -> np.ndarray:
@@ -250,16 +250,16 @@ def test_the_expected_distance_error_is_the_distance_from_a_certain_distogram(ha
     stretched = expected_distance_error(points * 2, embeddings)
     assert stretched[0, 3] == pytest.approx(distance[0, 3], abs=0.32)
     assert np.array_equal(stretched, stretched.T)
-    bases = dataclasses.replace(embeddings, distogram_atoms="C4/C2")
+    bases = dataclasses.replace(embeddings, distogram_atoms=["C4/C2"])
     slots = [SLOT[letter]["C4" if letter in "AG" else "C2"] for letter in hairpin.sequence.sequence]
     assert np.array_equal(expected_distance_error(on_line(slots, spacing), bases), found)
     assert expected_distance_error(points, bases)[0, 11] == pytest.approx(distance[0, 11], abs=0.32)
 
 
 def test_the_analytic_energy_measures_between_the_distograms_atoms(hairpin):
-    bases = dataclasses.replace(hairpin.embeddings, distogram_atoms="C4/C2")
+    bases = dataclasses.replace(hairpin.embeddings, distogram_atoms=["C4/C2"])
     for embeddings, atoms in ((hairpin.embeddings, ("C1'", "C1'")), (bases, ("C4", "C2"))):
-        slot_L = distances_of(embeddings).slot_L.tolist()
+        slot_L = distance_priors(embeddings)[0].slot_L.tolist()
         assert slot_L[0] == SLOT["G"][atoms[0]]
         assert slot_L[4] == SLOT["U"][atoms[1]]
 

@@ -164,7 +164,7 @@ def test_the_distogram_guides_only_where_it_is_asked_to(hairpin, truth):
     for weight in (0.0, 0.5):
         config = dataclasses.replace(CONFIG, guidance_distance_weight=weight)
         energy = guiding_energy(hairpin.adjacency, hairpin.embeddings, truth.shape, config)
-        assert (energy.distances is not None) == (weight > 0)
+        assert bool(energy.distances) == (weight > 0)
         assert len(energy.loops.first) == 0
         assert energy.torsions is None
 

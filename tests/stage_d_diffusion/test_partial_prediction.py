@@ -72,7 +72,7 @@ def stage_d(rna, embeddings: Embeddings, **source) -> Ensemble:
 
 def numbers(torsions: Torsions, embeddings: Embeddings, ensemble: Ensemble | None = None) -> dict[str, np.ndarray]:
     """Everything that the networks compute, angles as directions."""
-    found = {name: getattr(embeddings, name) for name in ("single_LS", "pair_LLZ", "distogram_LL64")}
+    found = {name: getattr(embeddings, name) for name in ("single_LS", "pair_LLZ", "distogram_GLLB")}
     found["direction"] = np.stack([np.sin(torsions.angle_L7), np.cos(torsions.angle_L7)]) * torsions.mask_L7
     found["concentration"] = torsions.concentration_L7 * torsions.mask_L7
     if ensemble is not None:
@@ -166,7 +166,7 @@ def test_each_stage_has_its_parts_of_the_layout():
     assert stages_of(keys[Trunk]) == ("stage_b",)
     assert stages_of(keys[DiffusionModel]) == ("stage_d",)
     assert {key.split(".")[0] for key in keys[DiffusionModel]} == set(STAGE_D_PARTS)
-    assert {key.split(".")[0] for each in keys.values() for key in each} == set(LAYOUT) - {"folding"}
+    assert {key.split(".")[0] for each in keys.values() for key in each} == set(LAYOUT) - {"folding", "geometry"}
     assert stages_of([*keys[Trunk], *keys[DiffusionModel]]) == ("stage_b", "stage_d")
     assert stages_of(["regressor.1.weight", "layers.0.linear1.lora_A"]) == ()
 

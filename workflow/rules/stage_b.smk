@@ -3,6 +3,7 @@ rule stage_b_torsion:
     input:
         sequence=rules.prepare_input.output.sequence,
         adjacency=rules.stage_a_adjacency.output.adjacency,
+        templates=rules.templates.output.templates,
         msa=msa_of,
         family_alignment=rules.stage_a_adjacency.output.family_alignment,
         weights=weights_of_config,

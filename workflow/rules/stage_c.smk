@@ -4,6 +4,7 @@ rule stage_c_reconstruction:
         sequence=rules.prepare_input.output.sequence,
         adjacency=rules.stage_a_adjacency.output.adjacency,
         torsions=rules.stage_b_torsion.output.torsions,
+        embeddings=rules.stage_b_torsion.output.embeddings,
         config=rules.resolve_config.output.settings.replace("{stage}", "stage_c"),
     output:
         coordinates=f"{RESULTS}/stages/{{id}}/c_coordinates.safetensors",
