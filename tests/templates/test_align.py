@@ -5,6 +5,7 @@ import pytest
 from Bio.Align import PairwiseAligner, substitution_matrices
 
 from rna_predict.formats.dot_bracket import from_dot_bracket
+from rna_predict.templates import search
 from rna_predict.templates.align import (
     CODES,
     SCORES,
@@ -102,21 +103,14 @@ def test_the_chain_with_the_same_fold_wins_over_the_one_with_the_same_letters(ca
     assert scores[0] > scores[1]
 
 
-def test_pairs_that_the_first_alignment_tears_apart_are_brought_together():
-    """A loop longer by three in the chain: the 3' strand moves with its partner."""
-    sequence = "GGCAGCUUCGGCUGCC"
-    longer = "GGCAGCAAUUCGAAGCUGCC"
-    query = from_dot_bracket("((((((....))))))")
-    chain = from_dot_bracket("((((((........))))))")
-    adjacency = adjacency_of(sequence, query)
+def test_the_second_alignment_carries_more_pairs_over(carried, monkeypatch):
+    row = row_of(carried, TRNA)
+    adjacency = adjacency_of(row.sequence, row.partner_L)
 
-    class One:
-        id, cluster, date, source = "x", "", "", ""
-        structure = "((((((........))))))"
-        partner_L = chain
+    def common() -> int:
+        found = align_rows(adjacency, carried.rows, range(len(carried.rows)), 60)
+        return sum(one.features.common_pairs for one in found)
 
-    One.sequence = longer
-    (found,) = align_rows(adjacency, [One], [0], 1)
-    carried = [(found.position_L[i], found.position_L[j]) for i, j in adjacency.pairs]
-    assert all(chain[a] == b for a, b in carried)
-    assert found.features.agreement == 1.0
+    with_bonus = common()
+    monkeypatch.setattr(search, "PAIR_BONUS", 0.0)
+    assert with_bonus > common() + 10

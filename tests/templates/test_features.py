@@ -25,6 +25,13 @@ def test_features_of_an_alignment_counted_by_hand():
     assert found.agreement == 1.0
 
 
+def test_gaps_of_both_sides_count():
+    query = ("GGAAAACC", np.full(8, -1))
+    assert measure(query, ("GGAACAACC", np.full(9, -1)), np.array([0, 1, 2, 3, 5, 6, 7, 8]), 1.0).opened == 1
+    assert measure(query, ("GGAAACC", np.full(7, -1)), np.array([0, 1, 2, 3, 4, -1, 5, 6]), 1.0).opened == 1
+    assert measure(query, ("UUGGAAAACC", np.full(10, -1)), np.arange(2, 10), 1.0).opened == 0
+
+
 def test_pairs_that_are_carried_over_are_common():
     query = ("GGAAAACC", from_dot_bracket("((....))"))
     found = measure(query, query, np.arange(8), 1.0)

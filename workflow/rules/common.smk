@@ -220,7 +220,7 @@ def template_library_of_config(wildcards):
 # (90, 210, 370, 450 for A to D).
 MEMORY_MB = {
     "stage_a": (900, 0.0006),  # the network: 4.2 GB at 3,000 nt
-    "templates": (700, 0.0020),
+    "templates": (700, 0.0002),
     "stage_b": (500, 0.0015),
     "stage_c": (800, 0.0010),
     "stage_d": (900, 0.0016),
