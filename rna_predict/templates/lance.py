@@ -105,7 +105,7 @@ class LanceLibrary:
             ContractError: the table is damaged.
         """
         with _readable(self.folder):
-            found = self.table.search(vector).metric("dot").select(["position"]).limit(count).to_arrow()
+            found = self.table.search(vector).metric("dot").select(["position", "_distance"]).limit(count).to_arrow()
         return found["position"].to_pylist()
 
 
