@@ -21,6 +21,7 @@ import argparse, pathlib, sys
 OWED = {
     "prepare": ["sequence.fasta"],
     "stage-a": ["a_adjacency.safetensors", "a_adjacency.dbn", "a_family.a3m", "a_family.json"],
+    "stage-templates": ["t_templates.safetensors", "t_templates.json"],
     "stage-b": ["b_torsions.safetensors", "b_embeddings.safetensors"],
     "stage-c": ["c_coordinates.safetensors", "c_coordinates.pdb"],
     "stage-d": ["d_models.cif", "d_confidence.json"],
