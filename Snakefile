@@ -17,6 +17,7 @@ include: "workflow/rules/templates.smk"
 include: "workflow/rules/stage_b.smk"
 include: "workflow/rules/stage_c.smk"
 include: "workflow/rules/stage_d.smk"
+include: "workflow/rules/relax.smk"
 include: "workflow/rules/draw.smk"
 include: "workflow/rules/dataset.smk"
 include: "workflow/rules/train.smk"
@@ -29,4 +30,5 @@ rule all:
     default_target: True
     input:
         expand(rules.export_prediction.output, id=SAMPLES),
+        relaxed_of_config,
         tracked_of_config,

@@ -18,6 +18,7 @@ from rna_predict.cli import (
     plan,
     predict,
     priors,
+    relax,
     stages,
     submission,
     templates,
@@ -44,6 +45,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("draw")(draw.draw)
 app.command("geometry")(geometry.geometry)
 app.command("submission")(submission.submission)
+app.command("relax")(relax.relax)
 app.add_typer(bench.app, name="bench")
 app.add_typer(configuration.app, name="config")
 app.add_typer(priors.app, name="priors")

@@ -1,5 +1,6 @@
 """An ensemble's two files together: write them, read them back as one Ensemble, export the best model."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -92,19 +93,20 @@ def _ensemble(confidence: Confidence, xyz_MLA3: np.ndarray) -> Ensemble:
     )
 
 
-def write_best_pdb(ensemble: Ensemble, path: Path) -> None:
-    """Write the best model as PDB, pLDDT in the B-factor column, what it is in REMARK lines."""
+def write_best_pdb(ensemble: Ensemble, path: Path, remarks: Sequence[str] = ()) -> None:
+    """Write the best model as PDB, pLDDT in the B-factor column, what it is in REMARK lines, then further `remarks`."""
     best = ensemble.models[0]
     provenance = ensemble.provenance
-    remarks = (
+    lines = (
         f"rna_predict {provenance.package_version}",
         f"method {provenance.method}",
         *([provenance.partial] if provenance.partial else []),  # the line above is cut at 80 letters
         f"{ensemble.id}: rank 1 of {len(ensemble.models)}, seed {best.seed}",
         f"B-factor column: pLDDT per atom, 0-100, {ensemble.confidence_kind}{', UNTRAINED' * provenance.untrained}",
         f"mean pLDDT {mean_plddt(ensemble.sequence, best.plddt_LA):.2f}, pTM {best.ptm:.3f}",
+        *remarks,
     )
-    write_pdb(ensemble.structure(0), path, best.plddt_LA, remarks=remarks)
+    write_pdb(ensemble.structure(0), path, best.plddt_LA, remarks=lines)
 
 
 def export_best(ensemble: Ensemble, pdb_out: Path, cif_out: Path) -> None:

@@ -25,7 +25,7 @@ def test_every_declared_dependency_is_pinned_inside_its_range(root, pins):
         assert requirement.specifier.contains(pins[canonicalize_name(requirement.name)]), text
 
 
-@pytest.mark.parametrize(("environment", "extras"), [("rna-predict", []), ("train", ["train"])])
+@pytest.mark.parametrize(("environment", "extras"), [("rna-predict", []), ("train", ["train"]), ("relax", ["relax"])])
 def test_the_conda_environments_repeat_the_pins(root, pins, environment, extras):
     conda = yaml.safe_load((root / "envs" / f"{environment}.yaml").read_text())["dependencies"]
     listed = {canonicalize_name(n): v for n, _, v in (line.partition("==") for line in conda[-1]["pip"])}
@@ -37,13 +37,14 @@ def test_the_conda_environments_repeat_the_pins(root, pins, environment, extras)
 
 
 def test_every_rule_has_an_environment_with_what_it_imports(root):
-    """Datasets, training and tracking need the extra `train`; the stages do without."""
+    """Datasets, training and tracking need the extra `train`, relaxing `relax`; the stages do without."""
     needs = {}
     for path in sorted((root / "workflow" / "rules").glob("*.smk")):
         for rule in re.split(r"^rule ", path.read_text(), flags=re.MULTILINE)[1:]:
             command = re.search(r"python -m rna_predict (\S+)", rule)
             needs[command[1]] = re.search(r"envs/(\S+)\.yaml", rule)[1]
     assert {name for name, found in needs.items() if found == "train"} == {"dataset", "train", "db"}, needs
+    assert {name for name, found in needs.items() if found == "relax"} == {"relax"}, needs
 
 
 def test_the_version_is_the_same_everywhere(root):

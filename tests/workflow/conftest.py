@@ -30,7 +30,7 @@ command, *rest = sys.argv[1:]
 print("attempt of", command)
 parser = argparse.ArgumentParser()
 OPTIONS = "root config config-dir threads out given reactivity msa ambiguous stage stages weights untrained partial"
-for name in (*OPTIONS.split(), "name", "url", "release", "sequences"):
+for name in (*OPTIONS.split(), "name", "url", "release", "sequences", "confidence"):
     parser.add_argument(f"--{name}")
 parser.add_argument("words", nargs="*")
 options = parser.parse_intermixed_args(rest)
@@ -40,6 +40,9 @@ elif command in ("config", "db", "families", "submission"):
     files = [pathlib.Path(options.out)]
 elif command == "train":
     files = [pathlib.Path(options.out, "partial.safetensors")]
+elif command == "relax":
+    name = pathlib.Path(options.words[0]).parent.name
+    files = [pathlib.Path(options.words[1], f"{name}.{suffix}") for suffix in ("pdb", "cif")]
 elif command == "export":
     files = [pathlib.Path(options.out, f"{options.words[0]}.{suffix}") for suffix in ("pdb", "cif")]
 else:

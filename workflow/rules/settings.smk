@@ -1,9 +1,12 @@
 # What the config and the Hydra groups say, as arguments for the command line, and as keys that change only where that
 # does: a touched file or an edited comment reruns nothing.
+from importlib.util import find_spec
+
 from rna_predict.plain_yaml import hydra_quoted
 
 TRAINED = f"{RESULTS}/checkpoints/{{run}}/partial.safetensors"
 TRACKED = f"{RESULTS}/tracking.json"
+RELAXED = f"{RESULTS}/relaxed/{{id}}"
 
 
 def named_in_defaults(content, group):
@@ -152,6 +155,14 @@ def folder_of_tracking(wildcards):
 def tracked_of_config(wildcards):
     """What `all` asks for besides the predictions: their record, where the config names a database."""
     return TRACKED if "tracking" in config else []
+
+
+def relaxed_of_config(wildcards):
+    """What `all` asks for besides the predictions: these relaxed, where `relax` is on, or auto and OpenMM is there.
+    YAML reads a bare on or off as true or false."""
+    chosen = config["relax"]
+    wanted = find_spec("openmm") is not None if chosen == "auto" else chosen in ("on", True)
+    return expand(f"{RELAXED}.pdb", id=SAMPLES) if wanted else []
 
 
 def check_training():
