@@ -20,7 +20,7 @@ class TemplatesConfig:
     max_hits: int = 5
     """Most templates of one RNA."""
 
-    min_expected_tm: float = 0.3
+    min_expected_tm: float = 0.35
     """Least expected TM-score of a template, over the whole RNA."""
 
     max_identity: float = 1.0
