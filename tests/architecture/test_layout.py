@@ -122,6 +122,7 @@ def test_imports_point_one_way(root):
         ("rna_predict.report.figures", ("torch", "hydra", "gemmi")),
         ("rna_predict.data.build", ("torch", "hydra", "lancedb", "Bio", "rnapolis")),
         ("rna_predict.data.dataset", ("torch", "lancedb")),
+        ("rna_predict.templates.stage", ("torch", "lancedb", "Bio", "hydra")),
     ],
 )
 def test_light_modules_stay_light(module, absent):
