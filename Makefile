@@ -2,6 +2,8 @@
 #   make predict   set up .venv, then run the example RNAs to results/preds/<id>.pdb
 #   make test      set up .venv if missing, then run the tests
 # Variables: PYTHON (interpreter), TORCH (what pip installs as torch), CORES (default: all), JOBS (test processes).
+# A third makes the carried weights of stage B's geometry network again, from data that you bring (see `train` below):
+#   make train RNA_PREDICT_SHARED=folder
 
 PYTHON ?= $(firstword $(foreach p,python3 python3.14 python3.13 python3.12 python3.11 python,$(shell $(p) -c 'import sys; sys.version_info >= (3, 11) and print("$(p)")' 2>/dev/null)))
 TORCH ?= torch==2.13.0
@@ -19,11 +21,24 @@ PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 # One thread a process: two OpenMP threads on a busy machine make small matrices many times slower.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
+RNA_PREDICT := OMP_NUM_THREADS=1 $(BIN)/rna-predict
+
 # Byte code is written once at installation; without it every import of torch takes half a minute.
 unexport PYTHONDONTWRITEBYTECODE
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
-.PHONY: predict test test-slow lint install install-test clean
+# What `make train` trains on: all-atom chains (index.csv with id, pdb_id, sequence, cluster80, split; chains/<id>.pdb.gz)
+# and C1' traces (c1_coords.csv.gz with id, resid, resname, x, y, z; index.csv with id, pdb_id, date).
+RNA_PREDICT_SHARED ?= ../shared
+ALL_ATOM ?= $(RNA_PREDICT_SHARED)/data/rna3d
+TRACES ?= $(RNA_PREDICT_SHARED)/data/rna3d_c1
+# Where it works; what is there is not made again, and a training that was stopped goes on.
+TRAIN ?= results/geometry
+PROFILE ?= small
+# 2a64_A holds the whole of 3dhs_A, which validates (docs/decisions/0011-datasets.md).
+TRAIN_SET ?= --set 'data.exclude=[2a64_A]'
+
+.PHONY: predict test test-slow train lint install install-test clean
 .DEFAULT_GOAL := predict
 
 predict: install
@@ -35,6 +50,28 @@ test: install-test
 
 test-slow: install-test
 	@$(PYTEST) -m slow
+
+# Traces, leaving out what is near to a chain that does not train; a dataset of both kinds of chains; stage A's pairs
+# for all of them; the training; and the weights file, which is rna_predict/weights/geometry_small.safetensors.
+train: $(TRAIN)/geometry_small.safetensors
+
+$(TRAIN)/structures/traces/index.csv: | $(VENV)/.installed-train
+	@$(RNA_PREDICT) dataset traces $(TRACES)/c1_coords.csv.gz --out $(@D) --prefix c1_ --about $(TRACES)/index.csv --held-out $(ALL_ATOM)/index.csv --clusters-of $(ALL_ATOM)/index.csv
+
+$(TRAIN)/chains/dataset.json: $(TRAIN)/structures/traces/index.csv
+	@mkdir -p $(TRAIN)/structures/all_atom
+	@ln -sf $(abspath $(ALL_ATOM))/chains/*.pdb.gz $(TRAIN)/structures/all_atom
+	@$(RNA_PREDICT) dataset build $(TRAIN)/structures --out $(@D) --index $< --cluster-column cluster --split-column split --min-atoms 0.02 --processes $(JOBS)
+
+$(TRAIN)/stages.json: $(TRAIN)/chains/dataset.json
+	@$(RNA_PREDICT) dataset stages $(<D) --no-coordinates --processes $(JOBS) > $@.part
+	@mv $@.part $@
+
+$(TRAIN)/run/partial.safetensors: $(TRAIN)/stages.json
+	@$(RNA_PREDICT) train geometry --out $(@D) --set network.untrained_profile=$(PROFILE) --set data.dataset=$(TRAIN)/chains $(TRAIN_SET)
+
+$(TRAIN)/geometry_small.safetensors: $(TRAIN)/run/partial.safetensors
+	@$(RNA_PREDICT) weights merge $< --untrained $(PROFILE) --out $@
 
 lint: install-test
 	@$(BIN)/ruff check --quiet .
@@ -64,6 +101,11 @@ $(VENV)/.installed: pyproject.toml envs/constraints.txt $(VENV)/.torch
 	@echo "Installing rna-predict and what it needs"
 	@$(PIP) install -c envs/constraints.txt -e .
 	@$(BIN)/python -m compileall -qq -j $(CORES) rna_predict $(VENV)/lib || true
+	@touch $@
+
+$(VENV)/.installed-train: $(VENV)/.installed
+	@echo "Installing what training needs"
+	@$(PIP) install -c envs/constraints.txt -e ".[train]"
 	@touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed

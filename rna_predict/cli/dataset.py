@@ -17,7 +17,7 @@ from rna_predict.errors import InputError
 if TYPE_CHECKING:
     from rna_predict.data.dataset import ChainDataset
 
-app = typer.Typer(help="Datasets of native structures for training: build, split, report, stages, download.")
+app = typer.Typer(help="Datasets of native structures for training: build, traces, split, report, stages, download.")
 
 Dataset = Annotated[Path, typer.Argument(help="Folder that `dataset build` made.")]
 ValidationIds = Annotated[Path | None, typer.Option(help="CSV or TSV with a column id: their clusters validate.")]
@@ -124,6 +124,46 @@ def pairs(
     typer.echo(
         json.dumps({"rows": manifest.rows, "families": manifest.families, "digest": manifest.digest, **manifest.splits})
     )
+
+
+@app.command("traces")
+def traces(
+    coords: Annotated[Path, typer.Argument(help="CSV (.gz too): id, resid, resname, x, y, z; or train_labels.csv.")],
+    out: Annotated[Path, typer.Option(help="Folder to write; an older one of traces there is replaced.")],
+    held_out: Annotated[
+        Path | None, typer.Option(help="CSV with id, sequence, split: what is near those that do not train stays out.")
+    ] = None,
+    share: Annotated[float, typer.Option(help="Share of the smaller set of 8-letter words that makes near.")] = 0.5,
+    clusters_of: Annotated[
+        Path | None, typer.Option(help="Index of all-atom chains: id, sequence, cluster80, split; joined to index.csv.")
+    ] = None,
+    about: Annotated[
+        Path | None, typer.Option(help="CSV with id, date and pdb_id of traces; or Kaggle's train_sequences.csv.")
+    ] = None,
+    min_length: Annotated[int, typer.Option(help="Fewest residues with an atom.")] = 20,
+    prefix: Annotated[str, typer.Option(help="Put before the ids of traces.")] = "",
+) -> None:
+    """C1' traces as PDB files with an index, for `dataset build --min-atoms 0.02`; left_out.tsv has the others.
+
+    Build with `--index OUT/index.csv --cluster-column cluster --split-column split`. The last line is one JSON object.
+    """
+    set_threads(1)
+    from rna_predict.data import traces as made
+
+    settings = made.TraceSettings(share=share, min_length=min_length, prefix=prefix)
+    entries, dates = made.read_entries_and_dates(about) if about else ({}, {})
+    around = made.Surroundings(
+        held_out=made.read_held_out(held_out) if held_out else {},
+        chains=made.read_known_chains(clusters_of) if clusters_of else (),
+        entry_of=entries,
+        date_of=dates,
+    )
+    report = made.write_traces(made.read_traces(coords), around, out, settings)
+    for one in report.left_out:
+        LOG.info("%s is left out: %s", one.id, one.reason)
+    figures: dict[str, object] = {"traces": len(report.cluster_of), "residues": report.residues}
+    figures |= {"clusters": len(set(report.cluster_of.values())), "own_clusters": report.own_clusters}
+    typer.echo(json.dumps(figures | {"left_out": Counter(one.kind for one in report.left_out)}))
 
 
 @app.command("split")

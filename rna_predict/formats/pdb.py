@@ -35,6 +35,19 @@ def write_pdb(
         InputError: more than 9999 residues or 99999 atoms (TER included), a number or coordinate that the columns
             cannot hold. mmCIF has none of these limits.
     """
+    text = pdb_text(structure, plddt_LA, chain, remarks)
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="ascii")
+
+
+def pdb_text(
+    structure: Structure, plddt_LA: np.ndarray | None = None, chain: str = "A", remarks: Sequence[str] = ()
+) -> str:
+    """What `write_pdb` writes.
+
+    Raises:
+        InputError: see `write_pdb`.
+    """
     _check_fits(structure, chain)
     if plddt_LA is not None and plddt_LA.shape != structure.mask_LA.shape:
         raise InputError(
@@ -43,9 +56,7 @@ def write_pdb(
     lines = [f"REMARK   1 {remark}"[:80] for remark in remarks]
     model = gemmi_structure(structure, plddt_LA, chain)
     options = gemmi.PdbWriteOptions(minimal=True, cryst1_record=False, ter_records=True, end_record=True)
-    body = model.make_pdb_string(options)
-    with atomic_path(path) as temporary:
-        temporary.write_text("".join(f"{line}\n" for line in lines) + body, encoding="ascii")
+    return "".join(f"{line}\n" for line in lines) + model.make_pdb_string(options)
 
 
 def gemmi_structure(structure: Structure, plddt_LA: np.ndarray | None = None, chain: str = "A") -> gemmi.Structure:
