@@ -55,7 +55,9 @@ def need_lancedb() -> Any:
     try:
         import lancedb
     except ImportError as error:
-        raise ConfigError(f"runs are tracked in LanceDB, and lancedb is not installed ({error}). pip install lancedb") from error
+        raise ConfigError(
+            f"runs are tracked in LanceDB, and lancedb is not installed ({error}). pip install lancedb"
+        ) from error
     return lancedb
 
 
