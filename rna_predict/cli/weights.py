@@ -166,10 +166,13 @@ def untrained(
 
 
 def network_classes(keys: Iterable[str] = ()) -> "tuple[type[nn.Module], ...]":
-    """The networks of stages B and D, which share a file, or for tensors of stage A alone its network."""
-    from rna_predict.nn.partial import stages_of
+    """The networks of stages B and D, which share a file; for tensors of a small network alone, that one."""
+    roots = {key.split(".", 1)[0] for key in keys}
+    if roots == {"geometry"}:
+        from rna_predict.stage_b_torsion.geometry_network import GeometryModel
 
-    if stages_of(keys) == ("stage_a",):
+        return (GeometryModel,)
+    if roots == {"folding"}:
         from rna_predict.stage_a_adjacency.network import FoldingModel
 
         return (FoldingModel,)

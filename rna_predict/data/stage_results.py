@@ -51,7 +51,7 @@ class StageSettings:
     """Settings of the three stages; by default those of a prediction."""
 
     stage_a: StageAConfig = field(default_factory=StageAConfig)
-    stage_b: StageBConfig = field(default_factory=StageBConfig)
+    stage_b: StageBConfig = field(default_factory=lambda: StageBConfig(backend="prior-table"))
     stage_c: StageCConfig = field(default_factory=StageCConfig)
 
     def __post_init__(self) -> None:

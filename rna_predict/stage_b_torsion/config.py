@@ -13,7 +13,7 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 class StageBConfig:
     """Settings of stage B."""
 
-    backend: str = "prior-table"
+    backend: str = "geometry"
     """What makes distances and the pair representation; one of `BACKEND_NAMES`: `geometry` is a small network, on the
     package's own weights if you name none, `trunk` an AF3-class one, `prior-table` has no learned weights."""
 

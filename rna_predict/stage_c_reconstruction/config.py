@@ -21,8 +21,8 @@ class StageCConfig:
     """Stiffness of A-form relations in stems, per Å²."""
     loop_weight: float = 12.0
     """Stiffness of stage B's steps in loops where it is certain, per Å²."""
-    distance_weight: float = 0.05
-    """Weight of stage B's distograms, where the assembly is given them."""
+    distance_weight: float = 0.1
+    """Weight of stage B's distograms, where a trained network made them; 0 leaves them out."""
     steps_open: int = 80
     """Iterations with passable atoms."""
     steps_closing: int = 80

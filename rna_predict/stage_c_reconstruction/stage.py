@@ -45,7 +45,7 @@ def reconstruct(
         adjacency: of stage A.
         torsions: of stage B.
         config: settings.
-        embeddings: of stage B, whose distances the assembly follows; without them it knows none.
+        embeddings: of stage B, whose distances the assembly follows where a trained network made them.
 
     Raises:
         ContractError: an input was made for another RNA.
@@ -61,7 +61,8 @@ def reconstruct(
         from rna_predict.stage_c_reconstruction.assembly import assemble
 
         loops = decompose(adjacency.partner_L)
-        xyz_LA3 = assemble(sequence.sequence, loops, adjacency.partner_L, torsions, config, embeddings)
+        told = embeddings if embeddings is not None and tells_distances(embeddings) else None
+        xyz_LA3 = assemble(sequence.sequence, loops, adjacency.partner_L, torsions, config, told)
         built_L = how_built(loops)
     return Coordinates(
         id=sequence.id,
@@ -76,6 +77,14 @@ def reconstruct(
             config=digest_of(dataclasses.asdict(config)),
         ),
     )
+
+
+def tells_distances(embeddings: Embeddings) -> bool:
+    """Whether a trained network made the distograms: random weights say nothing, and the prior table too little.
+
+    Its records are known by the names of their channels, which no network has.
+    """
+    return not embeddings.provenance.untrained and not embeddings.channels
 
 
 def how_built(loops: LoopDecomposition) -> np.ndarray:

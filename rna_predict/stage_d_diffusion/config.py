@@ -43,8 +43,8 @@ class StageDConfig:
     """Minimiser iterations of one analytic denoising."""
     refine_iterations: int = 240
     """Minimiser iterations that end each model with ideal links and without overlaps."""
-    distance_weight: float = 0.02
-    """Weight of stage B's distogram in the analytic energy."""
+    distance_weight: float = 0.05
+    """Weight of stage B's distograms in the analytic energy."""
     stem_weight: float = 40.0
     """Stiffness of stage A's stems in the analytic energy and in guidance, per Å²."""
     loop_weight: float = 1.0

@@ -92,6 +92,38 @@ def expected_distance_error(xyz_LA3: np.ndarray, embeddings: Embeddings) -> np.n
     return (error + error.T) / 2
 
 
+def expected_lddt(xyz_LA3: np.ndarray, embeddings: Embeddings) -> np.ndarray:
+    """What stage B's distograms expect of each residue's lDDT, [L], 0 to 1, mean over their kinds of atoms.
+
+    Of each distance of the model below lDDT's radius, the chance that the true one lies within each of lDDT's
+    thresholds; 0 for a residue without such a distance.
+    """
+    length, first = embeddings.length, embeddings.distogram_edges[0]
+    width = embeddings.distogram_edges[1] - first
+    total, rows = np.zeros(length), np.arange(length)
+    for kind in range(len(embeddings.distogram_atoms)):
+        point_L3 = xyz_LA3[rows, embeddings.distogram_slots(kind)].astype(np.float32)
+        gap_LL = _distances(point_L3)
+        for row in range(length):
+            near = np.flatnonzero((gap_LL[row] < INCLUSION_RADIUS) & (rows != row))
+            if not len(near):
+                continue
+            logits = embeddings.distogram_GLLB[kind, row, near]
+            chance_NB = np.exp(logits - logits.max(axis=1, keepdims=True))
+            below_NE = np.cumsum(chance_NB / chance_NB.sum(axis=1, keepdims=True), axis=1)
+            below_NE = np.pad(below_NE, ((0, 0), (1, 0)))  # at the lower edge of the first bin, and at each upper edge
+
+            def up_to(limit: np.ndarray, below_NE: np.ndarray = below_NE) -> np.ndarray:
+                place = np.clip((limit - first) / width + 1, 0, below_NE.shape[1] - 1.001)
+                low = place.astype(int)
+                at = np.arange(len(below_NE))
+                return below_NE[at, low] + (place - low) * (below_NE[at, low + 1] - below_NE[at, low])
+
+            kept = [up_to(gap_LL[row, near] + t) - up_to(gap_LL[row, near] - t) for t in THRESHOLDS]
+            total[row] += np.mean(kept)
+    return total / len(embeddings.distogram_atoms)
+
+
 def aligned_error(xyz_SLA3: np.ndarray, index: int) -> np.ndarray:
     """Mean distance in Å between C1' of residue j in this model and in the others, after frames of residue i meet."""
     frames = [_sugar_frames(xyz) for xyz in xyz_SLA3]

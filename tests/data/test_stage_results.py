@@ -75,7 +75,7 @@ def digests(results):
 def test_records_are_those_of_a_prediction(hairpin, hairpin_results, quick_stages):
     sequence = RnaSequence(id=hairpin.id, sequence=hairpin.sequence)
     adjacency = predict_adjacency(sequence, StageAConfig(), stage_results.native_pairs(hairpin))
-    torsions, _ = predict_torsions(sequence, adjacency, StageBConfig())
+    torsions, _ = predict_torsions(sequence, adjacency, StageBConfig(backend="prior-table"))
     coordinates = reconstruct(sequence, adjacency, torsions, quick_stages.stage_c)
     assert digests(hairpin_results) == (adjacency.digest(), torsions.digest(), coordinates.digest())
     assert hairpin_results.adjacency.provenance == adjacency.provenance
@@ -163,12 +163,12 @@ def test_the_key_is_of_the_pairs_and_of_all_settings(tmp_path, store, quick_stag
     assert load_table(str(copy))[1] == digest
     replace(table, made_by={"command": "other"}).save(tmp_path / "other.safetensors")
     assert StageResultsStore(tmp_path, quick_stages).keys == store.keys
-    same = StageSettings(stage_b=StageBConfig(prior_table=str(copy)), stage_c=quick_stages.stage_c)
+    same = StageSettings(stage_b=StageBConfig(backend="prior-table", prior_table=str(copy)), stage_c=quick_stages.stage_c)
     assert StageResultsStore(tmp_path, same).keys == store.keys
     others = [
         StageSettings(),
         replace(quick_stages, stage_a=StageAConfig(mea_gamma=2.0)),
-        replace(quick_stages, stage_b=StageBConfig(prior_table=str(tmp_path / "other.safetensors"))),
+        replace(quick_stages, stage_b=StageBConfig(backend="prior-table", prior_table=str(tmp_path / "other.safetensors"))),
         replace(quick_stages, stage_c=replace(quick_stages.stage_c, seed=1)),
     ]
     keys = [key for settings in [quick_stages, *others] for key in StageResultsStore(tmp_path, settings).keys.values()]
@@ -244,7 +244,7 @@ def test_two_processes_may_make_the_same_chain_at_once(store, hairpin, hairpin_r
 def test_what_cannot_be_made_for_training_is_refused(store, hairpin):
     for settings, named in (
         (StageBConfig(backend="trunk", untrained_profile="nano"), "stage_b.backend: 'trunk'"),
-        (StageBConfig(torsions="torsionbert", torsionbert="folder"), "stage_b.torsions: 'torsionbert'"),
+        (StageBConfig(backend="prior-table", torsions="torsionbert", torsionbert="folder"), "stage_b.torsions: 'torsionbert'"),
     ):
         with pytest.raises(ConfigError, match=named):
             StageSettings(stage_b=settings)

@@ -121,7 +121,7 @@ def test_a_real_chain_built_by_stage_c_as_at_prediction(small, tmp_path):
     found = StageResultsStore(tmp_path, StageSettings()).get(chain, "native")
     assert found.coordinates.provenance.method == "assembly"
     sequence = RnaSequence(id=chain.id, sequence=chain.sequence)
-    _, embeddings = predict_torsions(sequence, found.adjacency, StageBConfig())
+    _, embeddings = predict_torsions(sequence, found.adjacency, StageBConfig(backend="prior-table"))
     inputs = StageDInputs(
         adjacency=found.adjacency, torsions=found.torsions, embeddings=embeddings, coordinates=found.coordinates
     )

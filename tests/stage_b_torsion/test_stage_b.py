@@ -27,7 +27,7 @@ def apart_degrees(first, second):
 @pytest.fixture(scope="module")
 def hairpin(make_input):
     rna, adjacency = make_input(*HAIRPIN)
-    return predict_torsions(rna, adjacency, StageBConfig())
+    return predict_torsions(rna, adjacency, StageBConfig(backend="prior-table"))
 
 
 def test_stem_torsions_are_a_form(hairpin):
@@ -44,7 +44,7 @@ def test_stem_torsions_are_a_form(hairpin):
 
 def test_certainty_is_higher_in_stems_than_in_large_loops(make_input):
     rna, adjacency = make_input("GGGCACC" + "AUCAUGACUAUCA" + "GGUGCCC", "(((((((.............)))))))")
-    kappa = predict_torsions(rna, adjacency, StageBConfig())[0].concentration_L7
+    kappa = predict_torsions(rna, adjacency, StageBConfig(backend="prior-table"))[0].concentration_L7
     assert np.median(kappa[2:6, 3]) > 2 * np.median(kappa[9:18, 3])
 
 
@@ -64,7 +64,7 @@ def test_gnra_tetraloop_has_a_real_ones_torsions(hairpin, chains_dir):
 
 def test_uncg_tetraloop_has_its_syn_guanine(make_input):
     rna, adjacency = make_input("GGGCACCUUCGGGUGCCC", "(((((((....)))))))")
-    torsions = predict_torsions(rna, adjacency, StageBConfig())[0]
+    torsions = predict_torsions(rna, adjacency, StageBConfig(backend="prior-table"))[0]
     chi = np.degrees(torsions.angle_L7[:, 6])
     assert abs(chi[10]) < 90, "G of UUCG is syn"
     assert (np.abs(chi[[7, 9, 3, 4]]) > 90).all(), "the others are anti"
@@ -83,15 +83,15 @@ def test_distances_of_a_stem_are_those_of_a_helix(hairpin):
 
 def test_distances_grow_with_the_path_and_end_beyond_the_last_bin(make_input):
     rna, adjacency = make_input("G" * 10 + "A" * 80, "." * 90)
-    median_LL = median_distance(predict_torsions(rna, adjacency, StageBConfig())[1].distogram_GLLB[0])
+    median_LL = median_distance(predict_torsions(rna, adjacency, StageBConfig(backend="prior-table"))[1].distogram_GLLB[0])
     assert median_LL[0, 1] < median_LL[0, 2] < median_LL[0, 3]
     assert median_LL[0, 60] > DISTOGRAM_EDGES[-1]
 
 
 def test_another_matching_changes_both_results(make_input):
     letters = "GGGGAAAACCCCAAAACCCC"
-    first = predict_torsions(*make_input(letters, "((((....))))........"), StageBConfig())
-    second = predict_torsions(*make_input(letters, "((((............))))"), StageBConfig())
+    first = predict_torsions(*make_input(letters, "((((....))))........"), StageBConfig(backend="prior-table"))
+    second = predict_torsions(*make_input(letters, "((((............))))"), StageBConfig(backend="prior-table"))
     for one, other in zip(first, second, strict=True):
         assert one.digest() != other.digest()
         assert one.provenance.inputs["a_adjacency"] != other.provenance.inputs["a_adjacency"]
@@ -109,7 +109,7 @@ def test_another_probability_alone_changes_the_embeddings(make_input):
         probability_LL=adjacency.probability_LL * np.float32(0.5),
         partner_L=adjacency.partner_L,
     )
-    first, second = (predict_torsions(rna, one, StageBConfig())[1] for one in (adjacency, weaker))
+    first, second = (predict_torsions(rna, one, StageBConfig(backend="prior-table"))[1] for one in (adjacency, weaker))
     assert first.pair_LLZ[0, -1, PAIR_CHANNELS.index("pair_probability")] == pytest.approx(0.9)
     assert second.pair_LLZ[0, -1, PAIR_CHANNELS.index("pair_probability")] == pytest.approx(0.45)
     column = SINGLE_CHANNELS.index("unpaired_probability")
@@ -135,8 +135,8 @@ def test_channels_say_what_they_hold(hairpin):
 @given(pick=st.data())
 def test_every_structure_gives_valid_and_repeatable_records(pick, folded_rna):
     rna, adjacency = pick.draw(folded_rna)
-    torsions, embeddings = predict_torsions(rna, adjacency, StageBConfig())
-    again = predict_torsions(rna, adjacency, StageBConfig())
+    torsions, embeddings = predict_torsions(rna, adjacency, StageBConfig(backend="prior-table"))
+    again = predict_torsions(rna, adjacency, StageBConfig(backend="prior-table"))
     assert (torsions.digest(), embeddings.digest()) == (again[0].digest(), again[1].digest())
     assert not torsions.mask_L7[0, 0]
     assert not torsions.mask_L7[-1, 4:6].any()
@@ -165,6 +165,6 @@ def test_refusals_name_the_reason(make_input):
     with pytest.raises(InputError, match="max_length 10"):
         predict_torsions(rna, adjacency, StageBConfig(max_length=10))
     with pytest.raises(ContractError, match="Run stage_a again"):
-        predict_torsions(RnaSequence(id="other", sequence=rna.sequence), adjacency, StageBConfig())
+        predict_torsions(RnaSequence(id="other", sequence=rna.sequence), adjacency, StageBConfig(backend="prior-table"))
     with pytest.raises(ContractError, match="no such prior table"):
         predict_torsions(rna, adjacency, StageBConfig(prior_table="nowhere.safetensors"))

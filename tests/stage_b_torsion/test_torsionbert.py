@@ -153,7 +153,7 @@ def test_outputs_are_those_of_the_installed_transformers_library(folder):
 def test_a_row_is_its_token_s_first_residue_and_the_ends_come_from_the_prior_table(folder, make_input):
     rna, adjacency = make_input(*HAIRPIN)
     torsions, embeddings = predict_torsions(rna, adjacency, config_of(folder))
-    prior, same = predict_torsions(rna, adjacency, StageBConfig())
+    prior, same = predict_torsions(rna, adjacency, StageBConfig(backend="prior-table"))
     vectors = predict_angles(rna.sequence, read_torsionbert(folder))
     for column, name in enumerate(TORSIONS):
         cosine, sine = vectors[name].unbind(-1)

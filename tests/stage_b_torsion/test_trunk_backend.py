@@ -174,13 +174,13 @@ def test_an_alignment_that_is_not_read_is_said(rna, tmp_path, caplog, monkeypatc
     alignment, _ = read_alignment(file, rna[0])
     monkeypatch.setattr(logging.getLogger("rna_predict"), "propagate", True)
     with caplog.at_level(logging.WARNING):
-        found = predict_torsions(*rna, StageBConfig(), alignment)
+        found = predict_torsions(*rna, StageBConfig(backend="prior-table"), alignment)
     assert "is not read: only stage_b.backend trunk does" in caplog.text
-    assert found[1].digest() == predict_torsions(*rna, StageBConfig())[1].digest()
+    assert found[1].digest() == predict_torsions(*rna, StageBConfig(backend="prior-table"))[1].digest()
 
 
 def test_the_prior_table_s_torsions_do_not_depend_on_the_trunk(rna, untrained):
-    baseline = predict_torsions(*rna, StageBConfig())[0]
+    baseline = predict_torsions(*rna, StageBConfig(backend="prior-table"))[0]
     assert untrained[0].digest() == baseline.digest()
 
 

@@ -31,7 +31,7 @@ def inputs() -> Callable[[str, str], Inputs]:
             probability_LL=probability_LL,
             partner_L=partner_L,
         )
-        torsions, _ = predict_torsions(sequence, adjacency, StageBConfig())
+        torsions, _ = predict_torsions(sequence, adjacency, StageBConfig(backend="prior-table"))
         return sequence, adjacency, torsions
 
     return make

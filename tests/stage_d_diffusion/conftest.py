@@ -49,7 +49,7 @@ def hairpin() -> Inputs:
         probability_LL=probability_LL,
         partner_L=partner_L,
     )
-    torsions, embeddings = predict_torsions(sequence, adjacency, StageBConfig())
+    torsions, embeddings = predict_torsions(sequence, adjacency, StageBConfig(backend="prior-table"))
     quick = StageCConfig(starts=2, kept=1, steps_open=40, steps_closing=40, steps_closed=80, steps_polish=80)
     coordinates = reconstruct(sequence, adjacency, torsions, quick)
     return Inputs(
