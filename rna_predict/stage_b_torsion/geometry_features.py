@@ -36,7 +36,7 @@ class GeometryFeatures:
     """
 
     single_BLF: Float[Tensor, "b l f"]
-    pair_BLLF: Float[Tensor, "b l l f"]
+    pair_BLLF: Float[Tensor, "b l l p"]
     code_BLLK: UInt8[Tensor, "b l l k"]
     mask_BL: Bool[Tensor, "b l"]
 

@@ -215,7 +215,7 @@ def test_the_same_table_gives_the_same_bytes_and_no_other_folder_is_replaced(tab
 def test_names_in_common_need_a_prefix(table, tmp_path):
     beside = around(chains=(known("1RNK_A", OTHER, "5"),))
     traces = read_traces(table({"1RNK_A": RNA}))
-    with pytest.raises(InputError, match="1RNK_A: the index names a chain or cluster so too. Set a prefix"):
+    with pytest.raises(InputError, match=r"1RNK_A: the index names a chain or cluster so too. Set a prefix"):
         write_traces(traces, beside, tmp_path / "out", TraceSettings())
     report = write_traces(traces, beside, tmp_path / "out", TraceSettings(prefix="c1_"))
     assert report.cluster_of == {"c1_1RNK_A": "c1_1RNK_A"}
