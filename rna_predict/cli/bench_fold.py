@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 ASSEMBLY = (
     *("stage_b.backend=prior-table", "stage_b.torsions=prior-table"),
-    *("stage_c.method=assembly", "stage_d.backend=analytic"),
+    *("stage_c.method=assembly", "stage_d.backend=analytic", "stage_d.distance_weight=0.02"),
+    "templates.enabled=false",
 )
 """The settings of the baseline `assembly`."""
 

@@ -16,8 +16,8 @@ from rna_predict.stage_d_diffusion import analytic_backend
 from rna_predict.stage_d_diffusion.config import StageDConfig
 from rna_predict.stage_d_diffusion.heuristic_confidence import (
     aligned_error,
-    consensus,
     expected_distance_error,
+    expected_lddt,
     heuristic_confidence,
     pair_certainty,
     predicted_tm,
@@ -195,27 +195,38 @@ def test_the_model_of_lower_energy_a_residue_ranks_higher(hairpin, drawing):
 
 def test_identical_models_agree_fully(hairpin):
     same = np.stack([hairpin.coordinates.xyz_LA3] * 3)
-    assert np.allclose(consensus(same), 1.0)
     assert np.abs(aligned_error(same, 1)).max() < 1e-4
     assert predicted_tm(aligned_error(same, 1)) == pytest.approx(1.0)
-    assert consensus(same[:1]).tolist() == [[0.5] * 12]
 
 
-def test_agreement_falls_where_models_differ_and_does_not_see_rigid_motion(hairpin):
+def test_aligned_errors_are_large_where_models_differ_and_do_not_see_rigid_motion(hairpin):
     one = hairpin.coordinates.xyz_LA3
     bent = one.copy()
     bent[5] += np.float32(6.0)
     turn = np.float32([[0, -1, 0], [1, 0, 0], [0, 0, 1]])
-    score = consensus(np.stack([one, bent @ turn.T + np.float32(40)]))
-    assert score[0].argmin() == 5
-    assert score[0, 5] < 0.6 * score[0, 11]
-    assert np.allclose(consensus(np.stack([one, one @ turn.T + np.float32(40)])), 1.0, atol=0.01)
     error = aligned_error(np.stack([one, bent @ turn.T]), 0)
     assert np.abs(np.diagonal(error)).max() < 3.0  # C1' in a frame of its own residue
     others = np.delete(np.arange(12), 5)
     assert error[others, 5] == pytest.approx(np.full(11, 6 * np.sqrt(3)), abs=0.1)
     assert np.abs(error[np.ix_(others, others)]).max() < 1e-3
     assert np.allclose(np.abs(aligned_error(np.stack([one, one @ turn.T]), 0)), 0, atol=1e-3)
+
+
+def test_the_expected_lddt_is_one_where_the_distogram_is_sure_of_the_models_distances_and_falls_where_it_is_not(
+    hairpin,
+):
+    xyz = hairpin.coordinates.xyz_LA3
+    c1_L3 = xyz[:, C1].astype(float)
+    sure = one_hot(hairpin, np.linalg.norm(c1_L3[:, None] - c1_L3, axis=-1))
+    assert expected_lddt(xyz, sure).min() > 0.93  # bins of 0.31 Å about thresholds from 0.5 Å
+    bent = xyz.copy()
+    bent[5] += np.float32(6.0)
+    found = expected_lddt(bent, sure)
+    assert found.argmin() == 5
+    assert found[5] < 0.45
+    logits = np.zeros_like(sure.distogram_GLLB)
+    vague = dataclasses.replace(sure, distogram_GLLB=logits)
+    assert expected_lddt(xyz, vague).max() < 0.3
 
 
 def one_hot(hairpin, distance_LL: np.ndarray):
