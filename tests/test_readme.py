@@ -109,7 +109,7 @@ def test_the_tool_commands_run_in_the_order_of_the_readme(tmp_path, chains_dir):
         text = run(words, tmp_path)
         assert not [expected for word, expected in said.items() if word in words and expected not in text], text
     kinds = [shlex.split(command)[1] for command in TOOL]
-    others = ["geometry", "evaluate", "plan", "weights", "weights", "dataset", "dataset", "train", "train"]
+    others = ["templates", "geometry", "evaluate", "plan", "weights", "weights", "dataset", "dataset", "train", "train"]
     assert sorted(kinds) == sorted(["predict"] * 6 + others)
 
 
