@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from importlib import resources
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -92,6 +92,7 @@ class Packed:
     linked_L: np.ndarray
 
 
+@runtime_checkable
 class Library(Protocol):
     """Rows in a fixed order, the atoms of each, and the nearest to a vector."""
 
