@@ -12,6 +12,7 @@ from rna_predict.data.sources import find_sources
 from rna_predict.data.template_library import LibrarySettings, build_library
 from rna_predict.errors import ConfigError, InputError
 from rna_predict.formats.fasta import write_fasta
+from rna_predict.templates.features import read_calibration
 from rna_predict.templates.library import open_library
 
 from .conftest import ADENINE, TRNA, adjacency_of, row_of
@@ -109,3 +110,13 @@ def test_the_search_command_prints_a_line_a_template(tmp_path, carried):
     lines = result.stdout.splitlines()
     assert lines[1].split()[:2] == ["add", ADENINE]
     assert json.loads(lines[-1]) == {"library": len(carried.rows), "rnas": 2, "with_template": 1, "hits": 2}
+
+
+def test_the_command_calibrates_on_a_dataset(dataset, carried, tmp_path):
+    out = tmp_path / "calibration.json"
+    result = CliRunner().invoke(app, ["templates", "calibrate", str(dataset), "--out", str(out)])
+    assert result.exit_code == 0, result.output
+    fitted = read_calibration(out)
+    assert fitted.made_by["command"] == "rna-predict templates calibrate DATASET --split train"
+    assert fitted.made_by["library"] == carried.digest
+    assert fitted.made_by["alignments"] == 8 * 2 * len(CHAINS)
