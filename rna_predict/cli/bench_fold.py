@@ -2,8 +2,8 @@
 
 Every target is predicted with the settings and seeds of a path, from stage A's own pairs (`predicted`) and from the
 native's canonical pairs (`native`). The best-ranked model is scored, and the best of the first five. Baselines:
-`a_form`, a chain of A-form torsions; `assembly`, the path without learned weights and templates (prior table, assembly,
-analytic sampler).
+`a_form`, a chain of A-form torsions; `template`, the first template's own residues, where there is one; `assembly`, the
+pipeline without learned weights and templates (prior table, assembly, analytic sampler).
 """
 
 import csv
@@ -26,14 +26,7 @@ if TYPE_CHECKING:
     from rna_predict.cli.fold_targets import Target
     from rna_predict.pipeline import PipelineConfig
 
-ASSEMBLY = (
-    *("stage_b.backend=prior-table", "stage_b.torsions=prior-table"),
-    *("stage_c.method=assembly", "stage_d.backend=analytic", "stage_d.distance_weight=0.02"),
-    "templates.enabled=false",
-)
-"""The settings of the baseline `assembly`."""
-
-BASELINES = ("a_form", "assembly")
+BASELINES = ("a_form", "template", "assembly")
 
 KINDS = ("predicted", "native")
 
@@ -111,30 +104,31 @@ def _named(words: str, known: Sequence[str], option: str) -> list[str]:
 
 def paths_of(
     baselines: Sequence[str], config_dir: Path | None, settings: Sequence[str], both: Sequence[str]
-) -> dict[str, "PipelineConfig | None"]:
-    """Settings of each path by name; None for the A-form chain, which needs none."""
-    from rna_predict.cli.fold_figures import DEFAULT
+) -> dict[str, "PipelineConfig"]:
+    """Settings of each path by name, those of `template` the same as the default's."""
+    from rna_predict.cli.fold_paths import ASSEMBLY, ASSEMBLY_SETTINGS, DEFAULT
     from rna_predict.cli.predict import pipeline_config
 
-    paths: dict[str, PipelineConfig | None] = {DEFAULT: pipeline_config(config_dir, [*settings, *both])}
+    paths = {DEFAULT: pipeline_config(config_dir, [*settings, *both])}
     for name in baselines:
-        paths[name] = pipeline_config(None, [*ASSEMBLY, *both]) if name == "assembly" else None
+        paths[name] = pipeline_config(None, [*ASSEMBLY_SETTINGS, *both]) if name == ASSEMBLY else paths[DEFAULT]
     return paths
 
 
 def list_jobs(
     targets: Sequence["Target"],
-    paths: dict[str, "PipelineConfig | None"],
+    paths: dict[str, "PipelineConfig"],
     kinds: Sequence[str],
     out: Path | None,
     threads: int,
 ) -> list["Job"]:
-    """A job for each target, path and kind of pairs."""
-    from rna_predict.cli.fold_rows import NO_PAIRS, Job
+    """A job for each target, path and kind of pairs; the A-form chain has none."""
+    from rna_predict.cli.fold_paths import A_FORM, NO_PAIRS
+    from rna_predict.cli.fold_rows import Job
 
     jobs = []
     for path, config in paths.items():
-        for kind in kinds if config is not None else [NO_PAIRS]:
+        for kind in [NO_PAIRS] if path == A_FORM else kinds:
             for target in targets:
                 name = path if kind == NO_PAIRS else f"{path}_{kind}"
                 folder = None if out is None else out / "models" / target.set / name

@@ -1,15 +1,14 @@
 """From the rows of `rna-predict bench fold` to its figures: means with intervals by path, set and length."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from rna_predict.cli.fold_rows import MEASURES, NO_PAIRS, SCORED, Outcome, Row
+from rna_predict.cli.fold_paths import NO_PAIRS
+from rna_predict.cli.fold_rows import MEASURES, SCORED, Outcome, Row
 from rna_predict.evaluation.bootstrap import DRAWS, Mean, grouped_means, interval, row_weights
-
-DEFAULT = "default"
 
 SEED = 0
 """Of the bootstrap."""
@@ -17,7 +16,7 @@ SEED = 0
 LENGTHS = (50, 100, 200, 400)
 """Where one length bin ends and the next begins."""
 
-BY_LENGTH = ("tm", "lddt", "inf_wc", "rmsd", "tm_best_of_5", "lddt_best_of_5", "clash", "seconds", "peak_gb")
+IN_PARTS = ("tm", "lddt", "inf_wc", "rmsd", "tm_best_of_5", "lddt_best_of_5", "clash", "seconds", "peak_gb")
 
 COMPARED = ("tm", "tm_c1", "lddt", "inf_wc", "inf_all", "rmsd", "mcq", "tm_best_of_5", "lddt_best_of_5")
 """Measures whose differences between paths are stated."""
@@ -78,6 +77,7 @@ def figures_of(outcomes: Sequence[Outcome]) -> Figures:
             for name in sets
         },
         "lengths": {name: by_length([outcome.row for outcome in part]) for name, part in by_label.items()},
+        "templates": {name: by_template([outcome.row for outcome in part]) for name, part in by_label.items()},
         "differences": differences(by_label),
         "failures": [
             {key: outcome.row[key] for key in ("set", "id", "path", "pairs", "reason")}
@@ -115,13 +115,23 @@ def cell(outcomes: Sequence[Outcome]) -> Figures:
 
 def by_length(rows: Iterable[Row]) -> Figures:
     """Means of each length bin that has a target."""
+    return _by(rows, lambda row: length_bin(row["nt"]))
+
+
+def by_template(rows: Iterable[Row]) -> Figures:
+    """Means of the targets that a template was found for, and of the others."""
+    return _by(rows, lambda row: "with" if row["template"] else "without")
+
+
+def _by(rows: Iterable[Row], name_of: Callable[[Row], str]) -> Figures:
+    """Means of the scored rows of each name."""
     bins: dict[str, list[Row]] = {}
     for row in rows:
         if row["status"] == SCORED:
-            bins.setdefault(length_bin(row["nt"]), []).append(row)
+            bins.setdefault(name_of(row), []).append(row)
     found: Figures = {}
     for name, part in sorted(bins.items()):
-        means = zip(BY_LENGTH, _means(part, BY_LENGTH), strict=True)
+        means = zip(IN_PARTS, _means(part, IN_PARTS), strict=True)
         found[name] = {"scored": len(part)} | {measure: mean.value for measure, mean in means}
     return found
 
@@ -175,10 +185,11 @@ def tables(figures: Figures) -> dict[str, list[dict[str, object]]]:
     found["targets"] = [_head(row) | _shown(row) for row in rows]
     for name, paths in figures["sets"].items():
         found[f"{name}: means"] = [_line(path, values) for path, values in paths.items()]
-    lengths: list[dict[str, object]] = []
-    for path, bins in figures["lengths"].items():
-        lengths += [{"path": path, "nt": name, **values} for name, values in bins.items()]
-    found["by length"] = lengths
+    for title, key, column in (("by length", "lengths", "nt"), ("by template", "templates", "template")):
+        parts: list[dict[str, object]] = []
+        for path, bins in figures[key].items():
+            parts += [{"path": path, column: name, **values} for name, values in bins.items()]
+        found[title] = parts
     gaps: list[dict[str, object]] = [
         {
             "paths": name,

@@ -9,27 +9,21 @@ from typing import Any
 import numpy as np
 
 from rna_predict.cli.batch import FAILURES, one_line
+from rna_predict.cli.fold_paths import NATIVE, Made, make, native_pairs
 from rna_predict.cli.fold_targets import Target
 from rna_predict.cli.resident import resident_mb
 from rna_predict.cli.threads import set_threads
 from rna_predict.contracts import RnaSequence, Structure
-from rna_predict.contracts.adjacency import MIN_LOOP
 from rna_predict.contracts.given import GivenStructure
-from rna_predict.contracts.structure import whole_structure
 from rna_predict.errors import PredictionError
 from rna_predict.evaluation.annotation import annotate_pairs, nested_pairs, share_formed
 from rna_predict.evaluation.correspondence import common, shared_atoms
+from rna_predict.evaluation.geometry_report import geometry_report
 from rna_predict.evaluation.lddt import lddt
 from rna_predict.evaluation.scores import Scores, score
 from rna_predict.formats.models import residue_plddt, write_best_pdb, write_ensemble
 from rna_predict.formats.pdb import write_pdb
-from rna_predict.pipeline import PipelineConfig, Prediction, predict
-
-A_FORM = "a_form"
-"""The path without a prediction: a chain of A-form torsions, of which there is one model without confidence."""
-
-PREDICTED, NATIVE, NO_PAIRS = "predicted", "native", "none"
-"""Whose pairs a path starts from."""
+from rna_predict.pipeline import PipelineConfig
 
 BEST_OF = 5
 
@@ -44,6 +38,9 @@ MEASURES = (
 """Columns of a row that have a mean. Of the best-ranked model, but for `…_best_of_5` and `…_average`, which are over
 the first five, and `faulty_models`, the number of models with a break, an inverted sugar centre or a pierced ring."""
 
+ABOUT = ("how", "seeds", "template", "template_identity", "template_expected_tm")
+"""Columns that say what made the models: in words, their seeds, and the first template that was found."""
+
 Row = dict[str, Any]
 
 
@@ -53,9 +50,9 @@ class Job:
 
     Attributes:
         target: what is predicted; its native is there.
-        path: name of the settings, or `A_FORM`.
+        path: one of `fold_paths`.
         pairs: `PREDICTED`, `NATIVE` or `NO_PAIRS`.
-        config: the settings; None for `A_FORM`.
+        config: the path's settings.
         models: folder that the models are written to, or None.
         threads: for BLAS and torch.
     """
@@ -63,7 +60,7 @@ class Job:
     target: Target
     path: str
     pairs: str
-    config: PipelineConfig | None
+    config: PipelineConfig
     models: Path | None
     threads: int
 
@@ -73,7 +70,7 @@ class Outcome:
     """A row, and the best model's residues, for which confidence and truth are both known.
 
     Attributes:
-        row: `set`, `id`, `path`, `pairs`, `nt`, `cluster`, `status`, `reason`, `how`, `seeds` and `MEASURES`.
+        row: `set`, `id`, `path`, `pairs`, `nt`, `cluster`, `status`, `reason`, `ABOUT` and `MEASURES`.
         residue_N: int64 [N], 1-based positions in the sequence.
         plddt_N: float64 [N], 0-100.
         lddt_N: float64 [N], 0-1.
@@ -97,32 +94,11 @@ def run_job(job: Job) -> Outcome:
 
 def failed(job: Job, reason: str) -> Outcome:
     """The outcome of a job that came to nothing."""
-    row = _head(job) | {"status": FAILED, "reason": " ".join(reason.split())} | dict.fromkeys(("how", "seeds"))
+    row = _head(job) | {"status": FAILED, "reason": " ".join(reason.split())} | dict.fromkeys(ABOUT)
     nothing_N = np.zeros(0)
     return Outcome(
         row=row | dict.fromkeys(MEASURES), residue_N=nothing_N.astype(np.int64), plddt_N=nothing_N, lddt_N=nothing_N
     )
-
-
-def native_pairs(native: Structure, sequence: RnaSequence) -> list[tuple[int, int]]:
-    """Canonical pairs of a native as 0-based positions in the sequence, each residue in one pair at most.
-
-    Raises:
-        InputError: the native is not of this sequence.
-    """
-    model = whole_structure(sequence.id, sequence.sequence, np.zeros((sequence.length, *native.xyz_LA3.shape[1:])))
-    match = common(model, native)
-    place = dict(zip(match.native_L.tolist(), match.model_L.tolist(), strict=True))
-    taken: set[int] = set()
-    pairs = []
-    for first, second in annotate_pairs(native).canonical:
-        if first not in place or second not in place:
-            continue
-        i, j = place[first], place[second]
-        if j - i > MIN_LOOP and not {i, j} & taken:
-            taken |= {i, j}
-            pairs.append((i, j))
-    return pairs
 
 
 def _head(job: Job) -> Row:
@@ -144,35 +120,19 @@ def _done(job: Job, native: Structure) -> Outcome:
         given = GivenStructure.from_pairs(sequence.id, sequence.length, native_pairs(native, sequence), "native pairs")
     measurable = _reset_peak()
     start = time.perf_counter()
-    prediction = None if job.config is None else predict(sequence, job.config, given)
-    models = [a_form(sequence)] if prediction is None else _structures(prediction)
+    made = make(job.path, sequence, job.config, given)
     cost = {
         "seconds": time.perf_counter() - start,
         "peak_gb": resident_mb(reset=False) / 1024 if measurable else None,
     }
     if job.models is not None:
-        _write(job.models, models[0], prediction)
-    scores = [score(model, native) for model in models[:BEST_OF]]
-    row = _head(job) | {"status": SCORED, "reason": None} | _made_how(prediction) | _first(scores[0], models[0])
-    row |= _over_models(scores, models) | {"formed": _formed(prediction, models[0])} | cost
-    residues = _residues(prediction, models[0], native)
+        _write(job.models, made)
+    scores = [score(model, native) for model in made.models[:BEST_OF]]
+    row = _head(job) | {"status": SCORED, "reason": None} | _about(made) | _first(scores[0])
+    row |= _over_models(scores, made.models) | {"formed": _formed(made)} | cost
+    residues = _residues(made, native)
     row |= {"plddt": float(residues[1].mean()) if len(residues[1]) else None, "plddt_pearson": pearson(*residues[1:])}
     return Outcome(row=row, residue_N=residues[0], plddt_N=residues[1], lddt_N=residues[2])
-
-
-def a_form(sequence: RnaSequence) -> Structure:
-    """A single strand of the A-form helix, stage C's chain from torsions."""
-    import torch
-
-    from rna_predict.geometry.internal import a_form_internal
-    from rna_predict.geometry.nerf import build
-
-    built = build(a_form_internal(sequence.sequence, torch.zeros((), dtype=torch.float64)))
-    return whole_structure(sequence.id, sequence.sequence, built.numpy())
-
-
-def _structures(prediction: Prediction) -> list[Structure]:
-    return [prediction.ensemble.structure(rank) for rank in range(len(prediction.ensemble.models))]
 
 
 def _reset_peak() -> bool:
@@ -184,14 +144,20 @@ def _reset_peak() -> bool:
     return True
 
 
-def _made_how(prediction: Prediction | None) -> Row:
-    if prediction is None:
-        return {"how": "A-form torsions", "seeds": None}
-    ensemble = prediction.ensemble
-    return {"how": ensemble.provenance.method, "seeds": [int(model.seed) for model in ensemble.models]}
+def _about(made: Made) -> Row:
+    """The columns `ABOUT`."""
+    seeds = None if made.prediction is None else [int(model.seed) for model in made.prediction.ensemble.models]
+    hit = made.hit
+    return {
+        "how": made.how,
+        "seeds": seeds,
+        "template": None if hit is None else hit.id,
+        "template_identity": None if hit is None else hit.identity,
+        "template_expected_tm": None if hit is None else hit.expected_tm,
+    }
 
 
-def _first(scores: Scores, model: Structure) -> Row:
+def _first(scores: Scores) -> Row:
     """Measures of the best-ranked model."""
     report = scores.geometry
     same = ("tm_c1", "lddt", "inf_wc", "inf_nwc", "inf_stacking", "inf_all", "rmsd", "mcq")
@@ -210,8 +176,6 @@ def _first(scores: Scores, model: Structure) -> Row:
 
 def _over_models(scores: Sequence[Scores], models: Sequence[Structure]) -> Row:
     """Measures over the first five models; what any of them lacks is left out."""
-    from rna_predict.evaluation.geometry_report import geometry_report
-
     found: Row = {}
     for name, attribute in (("tm", "tm_c3"), ("lddt", "lddt")):
         values = [value for one in scores if (value := getattr(one, attribute)) is not None]
@@ -221,23 +185,22 @@ def _over_models(scores: Sequence[Scores], models: Sequence[Structure]) -> Row:
     return found | {"faulty_models": sum(bool(report.faults) for report in reports)}
 
 
-def _formed(prediction: Prediction | None, model: Structure) -> float | None:
-    """Share of stage A's nested pairs that the model forms."""
-    if prediction is None:
+def _formed(made: Made) -> float | None:
+    """Share of stage A's nested pairs that the best model forms."""
+    if made.prediction is None:
         return None
-    return share_formed(annotate_pairs(model), nested_pairs(prediction.adjacency.partner_L.tolist()))
+    return share_formed(annotate_pairs(made.models[0]), nested_pairs(made.prediction.adjacency.partner_L.tolist()))
 
 
-def _residues(
-    prediction: Prediction | None, model: Structure, native: Structure
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _residues(made: Made, native: Structure) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Positions, pLDDT and true lDDT of the best model's residues that have both."""
-    if prediction is None:
+    if made.prediction is None:
         return np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros(0)
+    model = made.models[0]
     match = common(model, native)
     true = lddt(shared_atoms(model, native, match))
     known_N = true.defined_L[match.native_L]
-    plddt_L = residue_plddt(model.sequence, prediction.ensemble.models[0].plddt_LA)
+    plddt_L = residue_plddt(model.sequence, made.prediction.ensemble.models[0].plddt_LA)
     return match.model_L[known_N] + 1, plddt_L[match.model_L[known_N]], true.residue_L[match.native_L[known_N]]
 
 
@@ -248,12 +211,14 @@ def pearson(first_N: np.ndarray, second_N: np.ndarray) -> float | None:
     return float(np.corrcoef(first_N, second_N)[0, 1])
 
 
-def _write(folder: Path, best: Structure, prediction: Prediction | None) -> None:
+def _write(folder: Path, made: Made) -> None:
     """The models as `rna-predict predict` writes them; a lone chain as PDB."""
     folder.mkdir(parents=True, exist_ok=True)
+    best = made.models[0]
     pdb = folder / f"{best.id}.pdb"
-    if prediction is None:
-        write_pdb(best, pdb, remarks=("A-form torsions",))
+    if made.prediction is None:
+        write_pdb(best, pdb, remarks=(made.how,))
         return
-    write_ensemble(prediction.ensemble, folder / f"{best.id}.cif", folder / f"{best.id}.json")
-    write_best_pdb(prediction.ensemble, pdb)
+    ensemble = made.prediction.ensemble
+    write_ensemble(ensemble, folder / f"{best.id}.cif", folder / f"{best.id}.json")
+    write_best_pdb(ensemble, pdb)

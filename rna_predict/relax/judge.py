@@ -1,5 +1,6 @@
 """Whether a relaxed model is worse than the prediction in anything that must not suffer."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from rna_predict.contracts import Structure
@@ -51,5 +52,5 @@ def worsened(before: Measured, after: Measured) -> str:
     return "; ".join(found)
 
 
-def _pair(before: Measured, after: Measured, count) -> tuple[int, int]:
+def _pair(before: Measured, after: Measured, count: Callable[[GeometryReport], int]) -> tuple[int, int]:
     return count(before.geometry), count(after.geometry)

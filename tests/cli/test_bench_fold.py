@@ -1,6 +1,7 @@
 """The benchmark of models: which targets it takes, what it counts, and that one failure is no one else's."""
 
 import csv
+import dataclasses
 import json
 import os
 import shutil
@@ -11,17 +12,20 @@ import numpy as np
 import pytest
 
 from rna_predict.chemistry.residues import MAX_ATOMS
-from rna_predict.cli import fold_rows
+from rna_predict.cli import fold_paths
 from rna_predict.cli.bench_fold import DIED, list_jobs, paths_of, run_jobs
 from rna_predict.cli.fold_figures import cell, differences, figures_of, length_bin, pooled_pearson
-from rna_predict.cli.fold_rows import MEASURES, Job, Outcome, a_form, failed, native_pairs
+from rna_predict.cli.fold_paths import a_form, native_pairs, threaded
+from rna_predict.cli.fold_rows import ABOUT, MEASURES, Job, Outcome, failed
 from rna_predict.cli.fold_targets import Target, read_targets
-from rna_predict.contracts import Ensemble, Model, Provenance, RnaSequence
+from rna_predict.contracts import Ensemble, Model, Provenance, RnaSequence, TemplateHits
 from rna_predict.contracts.structure import Structure
-from rna_predict.errors import ConfigError, InputError
+from rna_predict.contracts.templates import TemplateHit
+from rna_predict.errors import ConfigError, InputError, PredictionError
 from rna_predict.evaluation.annotation import annotate_pairs
 from rna_predict.formats.pdb import write_pdb
 from rna_predict.formats.structure import read_structure
+from rna_predict.pipeline import PipelineConfig
 
 HAIRPIN = RnaSequence(id="h", sequence="GGGCUUCGGCCC")
 WHOLE, OTHER = "17ra_A", "1i6u_D"
@@ -58,10 +62,28 @@ def exact(natives, monkeypatch):
             confidence_kind="heuristic",
             models=models,
         )
-        return SimpleNamespace(ensemble=ensemble, adjacency=SimpleNamespace(partner_L=np.full(sequence.length, -1)))
+        templates = SimpleNamespace(hits=[hit("9xyz_A", 0.5)] if sequence.id == OTHER else [])
+        adjacency = SimpleNamespace(partner_L=np.full(sequence.length, -1))
+        return SimpleNamespace(ensemble=ensemble, adjacency=adjacency, templates=templates)
 
-    monkeypatch.setattr(fold_rows, "predict", predict)
+    monkeypatch.setattr(fold_paths, "predict", predict)
     return given_to
+
+
+def hit(id, identity, letters=""):
+    return TemplateHit(
+        id=id,
+        cluster="",
+        date="",
+        length=30,
+        identity=identity,
+        query_identity=identity,
+        coverage=0.5,
+        score=0.5,
+        pair_agreement=1.0,
+        expected_tm=0.4,
+        letters=letters,
+    )
 
 
 def _model(xyz_LA3, rank):
@@ -86,7 +108,7 @@ def last_line(result):
 def row(id, path="default", pairs="predicted", **values):
     """A scored row of 30 nt, its measures None unless given."""
     head = {"set": "s", "id": id, "path": path, "pairs": pairs, "nt": 30, "cluster": id, "status": "scored"}
-    return head | {"reason": None, "how": "x", "seeds": [0]} | dict.fromkeys(MEASURES) | values
+    return head | {"reason": None} | dict.fromkeys(ABOUT) | dict.fromkeys(MEASURES) | values
 
 
 def outcome(row, plddt=(), lddt=()):
@@ -117,6 +139,11 @@ def test_the_native_scores_full_marks_and_its_figures_stand_on_one_line(run, nat
     scored = [one for one in found["rows"] if one["status"] == "scored"]
     assert all(one["seconds"] is not None for one in scored)
     assert scored[0]["seeds"] == [7, 8]
+    assert [(one["template"], one["template_identity"]) for one in scored[:2]] == [(None, None), ("9xyz_A", 0.5)]
+    assert {name: part["scored"] for name, part in found["templates"]["default/native"].items()} == {
+        "with": 1,
+        "without": 1,
+    }
     assert "natives broken (default, native): " in result.out
 
 
@@ -153,14 +180,14 @@ def test_models_rows_residues_and_plots_are_written(run, natives, exact, tmp_pat
 
 
 def test_a_prediction_that_goes_wrong_fails_its_target_alone(run, natives, exact, monkeypatch):
-    right = fold_rows.predict
+    right = fold_paths.predict
 
     def predict(sequence, config, given):
         if sequence.id == OTHER:
             raise RuntimeError("out\nof luck")
         return right(sequence, config, given)
 
-    monkeypatch.setattr(fold_rows, "predict", predict)
+    monkeypatch.setattr(fold_paths, "predict", predict)
     found = last_line(run("bench", "fold", natives, "--pairs", "predicted"))
     assert (found["scored"], found["failed"], found["tm"]) == (1, 2, 1.0)
     assert {one["id"]: one["reason"] for one in found["failures"]}[OTHER] == "RuntimeError: out of luck"
@@ -175,7 +202,7 @@ def test_nothing_scored_is_exit_code_1_and_a_wrong_name_2(run, natives, tmp_path
     assert last_line(result)["tm"] is None
     for words, named in (
         (("--pairs", "all,x"), "'all'"),
-        (("--baselines", "best"), "a_form, assembly"),
+        (("--baselines", "best"), "a_form, template, assembly"),
         (("--config", "stage_d.modls=3"), "modls"),
         (("--chain", "x"), "ID=CHAIN"),
     ):
@@ -234,7 +261,7 @@ def test_a_failed_target_is_counted_and_in_no_mean():
         target=Target(set="s", id="c", native=None, sequence="", cluster="c"),
         path="default",
         pairs="predicted",
-        config=None,
+        config=PipelineConfig(),
         models=None,
         threads=1,
     )
@@ -275,12 +302,54 @@ def test_lengths_have_bins():
 
 def test_the_baseline_assembly_has_no_learned_part():
     paths = paths_of(["assembly", "a_form"], None, ["stage_d.steps=3"], ["stage_d.seed=4"])
-    assert paths["a_form"] is None
+    assert paths["a_form"] is paths["default"]
     assert paths["default"].stage_d.steps == 3
+    assert paths["default"].templates.enabled
+    assert not paths["assembly"].templates.enabled
     assert (paths["assembly"].stage_d.steps, paths["assembly"].stage_d.seed) == (6, 4)
     assert (paths["assembly"].stage_b.backend, paths["assembly"].stage_d.backend) == ("prior-table", "analytic")
     with pytest.raises(ConfigError):
         paths_of([], None, ["stage_x.steps=3"], [])
+
+
+def hits_of(native, kept):
+    """The native's own atoms on some of its residues, as a template."""
+    mask_LA = native.mask_LA & kept[:, None]
+    return TemplateHits(
+        id=native.id,
+        sequence=native.sequence,
+        provenance=Provenance(method="templates", package_version="0"),
+        xyz_KLA3=np.where(mask_LA[..., None], native.xyz_LA3, 0.0)[None].astype(np.float32),
+        mask_KLA=mask_LA[None],
+        mask_KL=kept[None],
+        position_KL=np.where(kept, np.arange(native.length), -1)[None].astype(np.int32),
+        linked_KL=(kept[:-1] & kept[1:])[None],
+        hits=(hit("9xyz_A", 1.0, native.sequence),),
+    )
+
+
+def test_a_template_alone_is_scored_on_the_whole_rna(run, natives, monkeypatch):
+    native = read_structure(natives / f"{OTHER}.pdb.gz")
+    kept = np.arange(native.length) < 27
+
+    def find(adjacency, config):
+        whole = hits_of(native, kept)
+        none = {
+            name: getattr(whole, name)[:0] for name in ("xyz_KLA3", "mask_KLA", "mask_KL", "position_KL", "linked_KL")
+        }
+        return whole if adjacency.id == OTHER else dataclasses.replace(whole, hits=(), **none)
+
+    monkeypatch.setattr(fold_paths, "find_templates", find)
+    assert threaded(hits_of(native, kept)).number_L.tolist() == list(range(1, 28))
+    monkeypatch.setattr(fold_paths, "predict", lambda *_: (_ for _ in ()).throw(PredictionError("not asked for")))
+    words = ("--pairs", "predicted", "--baselines", "template")
+    found = last_line(run("bench", "fold", natives, *words, "--config", "stage_a.backend=viennarna"))
+    cell = found["paths"]["template/predicted"]
+    assert (cell["scored"], cell["failed"]) == (1, 2)
+    assert 0.6 < cell["tm"] <= 27 / 36 + 0.01
+    assert {one["reason"] for one in found["failures"] if one["path"] == "template"} >= {
+        f"{OTHER}: no template was found"
+    }
 
 
 class Deadly:
@@ -294,7 +363,7 @@ def test_a_process_that_dies_ends_no_other_target(tmp_path):
     for name in ("a", "b"):
         write_pdb(a_form(RnaSequence(id=name, sequence=HAIRPIN.sequence)), tmp_path / f"{name}.pdb")
     targets, _ = read_targets([tmp_path], None, {}, 0)
-    jobs = list_jobs(targets, {"a_form": None}, ["predicted"], None, 1)
+    jobs = list_jobs(targets, {"a_form": PipelineConfig()}, ["predicted"], None, 1)
     deadly = Job(target=targets[0], path="default", pairs="predicted", config=Deadly(), models=None, threads=1)
     found = run_jobs([jobs[0], deadly, jobs[1]], cores=2)
     assert [one.row["status"] for one in found] == ["scored", "failed", "scored"]

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from rna_predict.cli.fold_rows import a_form
+from rna_predict.cli.fold_paths import a_form
 from rna_predict.contracts import RnaSequence
 from rna_predict.formats.models import write_ensemble
 from rna_predict.formats.pdb import write_pdb

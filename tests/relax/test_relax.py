@@ -85,7 +85,7 @@ def _from_second(native):
 
 def test_an_obstacle_keeps_other_atoms_away():
     """Two strands: an atom of the second is put 2 Å from the phosphate that waits outside."""
-    from rna_predict.cli.fold_rows import a_form
+    from rna_predict.cli.fold_paths import a_form
     from rna_predict.contracts import RnaSequence
 
     one = a_form(RnaSequence(id="x", sequence="GA"))
@@ -107,6 +107,18 @@ def test_charges_and_water_are_there_when_they_are_asked_for(native, solvent):
     without = minimise(molecule_of(native), RelaxConfig(solvent="none", iterations=2))
     assert found.energy_before < without.energy_before - 1000
     assert found.stopped
+
+
+def test_a_rough_start_does_not_stick_in_the_solvent(chains_dir):
+    """Straight into charges the minimiser gives up on this one before its first step (125,804 kJ/mol of 141,750)."""
+    native = read_structure(chains_dir / "1i6u_D.pdb.gz")
+    rng = np.random.default_rng(0)
+    rng.normal(size=native.xyz_LA3.shape)
+    noise = rng.normal(0, 0.2, native.xyz_LA3.shape) * native.mask_LA[..., None]
+    rough = dataclasses.replace(native, xyz_LA3=native.xyz_LA3 + noise)
+    found = minimise(molecule_of(rough), RelaxConfig(solvent="vacuum"))
+    assert found.energy_before > 100_000
+    assert found.energy_after < 0
 
 
 def test_the_clock_stops_the_minimiser(rough):
