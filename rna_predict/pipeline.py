@@ -85,7 +85,7 @@ def predict(
     torsions, embeddings = predict_torsions(sequence, adjacency, config.stage_b, alignment, templates)
 
     say("C: coordinates")
-    coordinates = reconstruct(sequence, adjacency, torsions, config.stage_c, embeddings)
+    coordinates = reconstruct(sequence, adjacency, torsions, config.stage_c, embeddings, templates)
 
     say("D: ensemble")
     inputs = StageDInputs(adjacency=adjacency, torsions=torsions, embeddings=embeddings, coordinates=coordinates)

@@ -134,7 +134,8 @@ def stage_c(ids: Ids, root: Root = STAGES_ROOT, config: Config = None, threads: 
         sequence = files.sequence()
         adjacency = files.adjacency(sequence)
         torsions, embeddings = files.torsions(sequence, adjacency), files.embeddings(sequence, adjacency)
-        coordinates = reconstruct(sequence, adjacency, torsions, settings, embeddings)
+        templates = files.templates(sequence, adjacency)
+        coordinates = reconstruct(sequence, adjacency, torsions, settings, embeddings, templates)
         coordinates.save(files.path("c_coordinates.safetensors"))
         write_pdb(coordinates.structure(), files.path("c_coordinates.pdb"))
 

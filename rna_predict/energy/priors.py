@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -104,6 +105,36 @@ def distance_priors(embeddings: Embeddings) -> tuple[DistancePrior, ...]:
         slot_L = torch.from_numpy(embeddings.distogram_slots(kind))
         priors.append(distance_prior(logits, embeddings.distogram_edges, NEAREST, slot_L))
     return tuple(priors)
+
+
+PAIR_REACH = (7.0, 14.0)
+"""Å between which C1' atoms of two paired residues lie."""
+
+BELIEF = 0.25
+"""Chance of lying there below which a pair is left out."""
+
+
+def believed_pairs(partner_L: np.ndarray, embeddings: Embeddings) -> np.ndarray:
+    """Stage A's matching without the pairs that stage B's distances contradict, as a template that fits better may.
+
+    Args:
+        partner_L: index of the paired residue or -1.
+        embeddings: of stage B; without C1' distances all pairs stay.
+    """
+    kept_L = partner_L.copy()
+    if "C1'" not in embeddings.distogram_atoms:
+        return kept_L
+    edges = np.array(embeddings.distogram_edges)
+    centre_B = np.append(edges - (edges[1] - edges[0]) / 2, edges[-1])
+    inside_B = (centre_B > PAIR_REACH[0]) & (centre_B < PAIR_REACH[1])
+    first = np.flatnonzero(partner_L > np.arange(len(partner_L)))
+    logits_PB = embeddings.distogram_GLLB[embeddings.distogram_atoms.index("C1'"), first, partner_L[first]]
+    chance_PB = np.exp(logits_PB - logits_PB.max(axis=1, keepdims=True))
+    chance_P = chance_PB[:, inside_B].sum(axis=1) / chance_PB.sum(axis=1)
+    left_out = first[chance_P < BELIEF]
+    kept_L[partner_L[left_out]] = -1
+    kept_L[left_out] = -1
+    return kept_L
 
 
 def distance_energy(xyz_SLA3: Float[Tensor, "s l a 3"], prior: DistancePrior) -> Float[Tensor, " s"]:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rna_predict.contracts import Embeddings, Torsions
+from rna_predict.contracts import Torsions
 from rna_predict.contracts.loops import LoopDecomposition
 from rna_predict.energy.contacts import contact_table, list_contacts
 from rna_predict.energy.model import EnergyModel, Weights, relax, settle
@@ -21,7 +21,12 @@ from rna_predict.geometry.frames import Frame
 from rna_predict.geometry.nucleotide import nucleotide_shape
 from rna_predict.stage_c_reconstruction.chain import ChainTorsions, complete_angles, draw, grow, step_frames
 from rna_predict.stage_c_reconstruction.config import StageCConfig
-from rna_predict.stage_c_reconstruction.distance_geometry import laid_onto, points_from_distances
+from rna_predict.stage_c_reconstruction.distance_geometry import (
+    Known,
+    laid_onto,
+    points_from_distances,
+    template_frames,
+)
 
 log = logging.getLogger(__name__)
 
@@ -112,7 +117,7 @@ def assemble(
     partner_L: np.ndarray,
     torsions: Torsions,
     config: StageCConfig,
-    embeddings: Embeddings | None = None,
+    known: Known | None = None,
 ) -> np.ndarray:
     """Coordinates float32 [L, MAX_ATOMS, 3] of the first attempt that is a sound molecule.
 
@@ -122,7 +127,9 @@ def assemble(
     Raises:
         PredictionError: none is whole; the message says what was wrong with the last.
     """
-    distances = () if embeddings is None or not config.distance_weight else distance_priors(embeddings)
+    distances, template = (), None
+    if known is not None and config.distance_weight:
+        distances, template = distance_priors(known.embeddings), template_frames(known)
     model = energy_model(sequence, partner_L, torsions, config, distances)
     bodies = stem_bodies(partner_L)
     expected = draw(torsions, 1, 0.0, torch.Generator())
@@ -135,9 +142,9 @@ def assemble(
             chain.own_SL4[0], chain.link_SL2[0] = expected.own_SL4[0], expected.link_SL2[0]
         rotation, origin = grow(sequence, loops, step_frames(model.shape, chain))
         traces = Pose(rotation_SL33=rotation, origin_SL3=origin, torsion_SL4=chain.own_SL4)
-        points = points_from_distances(embeddings, config.starts, generator) if embeddings and distances else None
+        points = points_from_distances(known.embeddings, config.starts, generator) if known and distances else None
         if points is not None:
-            traces = laid_onto(points, traces, model.shape, bodies)
+            traces = laid_onto(points, traces, model.shape, bodies, template)
         xyz_LA3 = _close(sequence, model, traces, bodies, config)
         report = model_report(sequence, xyz_LA3)
         if report.settled and not report.faults:

@@ -3,6 +3,8 @@
 Distances do not tell a structure from its mirror image; A-form stems do, which fit one of the two better.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -10,10 +12,11 @@ from scipy.sparse.csgraph import shortest_path
 from torch import Tensor
 
 from rna_predict.chemistry.residues import C1
-from rna_predict.contracts import Embeddings
+from rna_predict.contracts import Embeddings, TemplateHits
 from rna_predict.energy.minimise import lbfgs
 from rna_predict.energy.pose import Bodies, Pose
 from rna_predict.energy.priors import distance_energy, distance_prior
+from rna_predict.geometry.frames import Frame, base_frame
 from rna_predict.geometry.nucleotide import NucleotideShape
 from rna_predict.geometry.superpose import superpose
 
@@ -31,6 +34,55 @@ WINDOW = 2
 
 FEWEST = 6
 """Residues of a stem that tells the hand."""
+
+TEMPLATE_TM = 0.45
+"""Least expected TM-score of a template whose atoms the assembly begins with."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What the assembly is told beside pairs and torsions.
+
+    Attributes:
+        embeddings: of stage B, with distances.
+        templates: known structures on the RNA, the best first; None where none was looked for.
+    """
+
+    embeddings: Embeddings
+    templates: TemplateHits | None = None
+
+    @property
+    def template(self) -> int | None:
+        """Index of the template whose atoms the assembly begins with."""
+        hits = [] if self.templates is None else self.templates.hits
+        return 0 if hits and hits[0].expected_tm >= TEMPLATE_TM else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TemplateFrames:
+    """Base frames and C1' atoms of a template.
+
+    Attributes:
+        frame: [L].
+        c1_L3: Å.
+        mask_L: bool, residues that it has.
+    """
+
+    frame: Frame
+    c1_L3: Tensor
+    mask_L: Tensor
+
+
+def template_frames(known: Known) -> TemplateFrames | None:
+    """Those of the best template; None where there is none that is worth it."""
+    index = known.template
+    if index is None or known.templates is None:
+        return None
+    xyz_LA3 = torch.from_numpy(known.templates.xyz_KLA3[index].copy())
+    mask_LA = torch.from_numpy(known.templates.mask_KLA[index].copy())
+    frame, there_L = base_frame(xyz_LA3, mask_LA, known.templates.sequence)
+    mask_L = there_L & mask_LA[:, C1] & torch.from_numpy(known.templates.mask_KL[index].copy())
+    return TemplateFrames(frame=frame, c1_L3=xyz_LA3[:, C1], mask_L=mask_L)
 
 
 def points_from_distances(
@@ -84,18 +136,28 @@ def classical_scaling(distance_LL: np.ndarray) -> np.ndarray:
     return vectors[:, -3:] * np.sqrt(np.clip(values[-3:], 1e-6, None))
 
 
-def laid_onto(points_SL3: Tensor, pose: Pose, shape: NucleotideShape, bodies: Bodies) -> Pose:
-    """The pose with its bodies moved onto points, or onto their mirror image where the stems fit that better.
+def laid_onto(
+    points_SL3: Tensor, pose: Pose, shape: NucleotideShape, bodies: Bodies, template: TemplateFrames | None = None
+) -> Pose:
+    """The pose with its bodies moved onto points, or onto their mirror image where that fits better.
+
+    The hand is that of the template where there is one, else that of the stems; residues that the template has lie as
+    they do there.
 
     Args:
         points_SL3: where the C1' atoms should be.
         pose: S samples, whose neighbours lie to each other as stage B says.
         shape: of the residues.
         bodies: stems as one body each, every other residue alone.
+        template: a known structure on the RNA.
     """
     own_SL3 = pose.atoms(shape)[:, :, C1]
     mirror_SL3 = points_SL3 * points_SL3.new_tensor([1.0, 1.0, -1.0])
-    misfits = torch.stack([_misfit(own_SL3, each, bodies) for each in (points_SL3, mirror_SL3)])
+    both = (points_SL3, mirror_SL3)
+    if template is None:
+        misfits = torch.stack([_misfit(own_SL3, each, bodies) for each in both])
+    else:
+        misfits = torch.stack([_onto(each, template)[1] for each in both])
     points_SL3 = torch.where((misfits[1] < misfits[0])[:, None, None], mirror_SL3, points_SL3)
     rotation, origin = pose.rotation_SL33.clone(), pose.origin_SL3.clone()
     length = own_SL3.shape[1]
@@ -110,7 +172,20 @@ def laid_onto(points_SL3: Tensor, pose: Pose, shape: NucleotideShape, bodies: Bo
             shift = points_SL3[:, member[0]] - (turn @ own_SL3[:, member[0], :, None])[..., 0]
         rotation[:, member] = turn[:, None] @ rotation[:, member]
         origin[:, member] = (turn[:, None] @ origin[:, member, :, None])[..., 0] + shift[:, None]
+    if template is not None:
+        motion, _ = _onto(points_SL3, template)
+        there = template.mask_L
+        rotation[:, there] = motion.rotation[:, None] @ template.frame.rotation[there]
+        origin[:, there] = motion.apply(template.frame.origin[there].expand(len(points_SL3), -1, -1))
     return Pose(rotation_SL33=rotation, origin_SL3=origin, torsion_SL4=pose.torsion_SL4)
+
+
+def _onto(points_SL3: Tensor, template: TemplateFrames) -> tuple[Frame, Tensor]:
+    """The motion of the template onto the points, and the squared Å [S] by which it misses them."""
+    own_SN3 = template.c1_L3[template.mask_L].expand(len(points_SL3), -1, -1)
+    there_SN3 = points_SL3[:, template.mask_L]
+    motion = superpose(own_SN3, there_SN3)
+    return motion, (motion.apply(own_SN3) - there_SN3).square().sum((-1, -2))
 
 
 def _misfit(own_SL3: Tensor, points_SL3: Tensor, bodies: Bodies) -> Tensor:

@@ -1,6 +1,7 @@
 """Stage C: all heavy atoms from stage A's pairs and stage B's torsions."""
 
 import dataclasses
+import logging
 
 import numpy as np
 
@@ -12,12 +13,16 @@ from rna_predict.contracts import (
     Embeddings,
     Provenance,
     RnaSequence,
+    TemplateHits,
     Torsions,
     digest_of,
     require_same_rna,
 )
 from rna_predict.contracts.loops import LoopDecomposition, decompose
+from rna_predict.energy.priors import believed_pairs
 from rna_predict.stage_c_reconstruction.config import StageCConfig
+
+log = logging.getLogger(__name__)
 
 _METHOD_OF_STATE = {
     "stem5": "helix",
@@ -37,6 +42,7 @@ def reconstruct(
     torsions: Torsions,
     config: StageCConfig,
     embeddings: Embeddings | None = None,
+    templates: TemplateHits | None = None,
 ) -> Coordinates:
     """Rebuild the coordinates of one RNA.
 
@@ -46,12 +52,14 @@ def reconstruct(
         torsions: of stage B.
         config: settings.
         embeddings: of stage B, whose distances the assembly follows where a trained network made them.
+        templates: known structures on the RNA; the assembly begins with the atoms of the best.
 
     Raises:
         ContractError: an input was made for another RNA.
         PredictionError: no whole chain came out (`assembly`), or the torsions cannot be used (`nerf`).
     """
-    require_same_rna(sequence, adjacency, torsions, *([] if embeddings is None else [embeddings]))
+    told = [record for record in (embeddings, templates) if record is not None]
+    require_same_rna(sequence, adjacency, torsions, *told)
     if config.method == "nerf":
         from rna_predict.stage_c_reconstruction.nerf import rebuild
 
@@ -59,10 +67,13 @@ def reconstruct(
         built_L = np.full(sequence.length, BUILD_METHODS.index("nerf"), dtype=np.uint8)
     else:
         from rna_predict.stage_c_reconstruction.assembly import assemble
+        from rna_predict.stage_c_reconstruction.distance_geometry import Known
 
-        loops = decompose(adjacency.partner_L)
-        told = embeddings if embeddings is not None and tells_distances(embeddings) else None
-        xyz_LA3 = assemble(sequence.sequence, loops, adjacency.partner_L, torsions, config, told)
+        partner_L, known = adjacency.partner_L, None
+        if embeddings is not None and tells_distances(embeddings):
+            partner_L, known = _believed(adjacency, embeddings), Known(embeddings=embeddings, templates=templates)
+        loops = decompose(partner_L)
+        xyz_LA3 = assemble(sequence.sequence, loops, partner_L, torsions, config, known)
         built_L = how_built(loops)
     return Coordinates(
         id=sequence.id,
@@ -73,10 +84,20 @@ def reconstruct(
             method=config.method,
             package_version=__version__,
             inputs={"a_adjacency": adjacency.digest(), "b_torsions": torsions.digest()}
-            | ({} if embeddings is None else {"b_embeddings": embeddings.digest()}),
+            | ({} if embeddings is None else {"b_embeddings": embeddings.digest()})
+            | ({} if templates is None else {"templates": templates.digest()}),
             config=digest_of(dataclasses.asdict(config)),
         ),
     )
+
+
+def _believed(adjacency: Adjacency, embeddings: Embeddings) -> np.ndarray:
+    """Stage A's pairs without those that stage B's distances contradict, which are logged."""
+    partner_L = believed_pairs(adjacency.partner_L, embeddings)
+    lost = int((adjacency.partner_L >= 0).sum() - (partner_L >= 0).sum()) // 2
+    if lost:
+        log.warning("%s: stage B's distances contradict %d of stage A's pairs, which are left out", adjacency.id, lost)
+    return partner_L
 
 
 def tells_distances(embeddings: Embeddings) -> bool:

@@ -3,6 +3,7 @@ rule stage_c_reconstruction:
     input:
         sequence=rules.prepare_input.output.sequence,
         adjacency=rules.stage_a_adjacency.output.adjacency,
+        templates=rules.templates.output.templates,
         torsions=rules.stage_b_torsion.output.torsions,
         embeddings=rules.stage_b_torsion.output.embeddings,
         config=rules.resolve_config.output.settings.replace("{stage}", "stage_c"),
