@@ -162,7 +162,7 @@ def _add_one(tracker: "Tracker", files: "StageFiles") -> dict[str, object]:
     sequence = files.sequence()
     embeddings = files.embeddings(sequence, files.adjacency(sequence))
     ensemble = files.ensemble(sequence)
-    learned = embeddings.inputs_LI.shape[1] > 0  # no columns where no network made the record
+    learned = not embeddings.channels  # channels have names where no network made the record
     made = embeddings.provenance
     if learned:
         tracker.add_embeddings(sequence, embeddings.single_LS, made.weights, made.method)

@@ -80,6 +80,7 @@ def test_stage_a_folds_under_reactivities_by_id(run, tmp_path):
 def test_stage_b_takes_an_alignment_by_id_and_says_where_it_is_not_read(run, tmp_path):
     run("prepare", "--root", tmp_path, f"h={HAIRPIN}")
     run("stage-a", "--root", tmp_path, "h")
+    run("stage-templates", "--root", tmp_path, "h")
     msa = tmp_path / "h.a3m"
     msa.write_text(f">h\n{HAIRPIN}\n>other\nGGGCAACGGCCC\n")
     result = run("stage-b", "--root", tmp_path, "--msa", f"h={msa}", "h")
@@ -100,6 +101,10 @@ def test_stage_b_takes_an_alignment_by_id_and_says_where_it_is_not_read(run, tmp
 def test_a_stale_or_foreign_upstream_file_names_the_stage_to_run_again(run, tmp_path):
     run("prepare", "--root", tmp_path, f"h={HAIRPIN}")
     run("stage-a", "--root", tmp_path, "h")
+    result = run("stage-b", "--root", tmp_path, "h")
+    assert result.code == 1
+    assert "Run templates again" in result.err
+    run("stage-templates", "--root", tmp_path, "h")
     result = run("stage-c", "--root", tmp_path, "h")
     assert result.code == 1
     assert "Run stage_b again" in result.err
@@ -134,7 +139,7 @@ def test_export_writes_the_best_model_and_refuses_another_sequence(run, tmp_path
 def test_stage_d_and_export_refuse_what_was_made_from_other_files_than_those_beside_it(run, tmp_path, lattice_ensemble):
     run("prepare", "--root", tmp_path, f"h={HAIRPIN}")
     folder, out = tmp_path / "h", tmp_path / "preds"
-    for stage in ("stage-a", "stage-b", "stage-c"):
+    for stage in ("stage-a", "stage-templates", "stage-b", "stage-c"):
         assert run(stage, "--root", tmp_path, "h").code == 0
     inputs = {name: cls.load(folder / f"{name}.safetensors").digest() for name, cls in RECORDS.items()}
     assert len(inputs) == 4
@@ -211,7 +216,7 @@ def test_a_benchmark_prints_a_table_and_one_json_line(run, monkeypatch):
     assert json.loads(result.out.splitlines()[-1]) == {"ms": 1.234568}
     result = run("bench", "nosuch")
     assert result.code == 2
-    assert "Names: reconstruction, baseline" in result.err
+    assert "Names: reconstruction, fold" in result.err
 
 
 def test_evaluate_prints_rows_means_and_one_json_line(run, chains_dir, tmp_path):

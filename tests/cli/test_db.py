@@ -64,8 +64,9 @@ def stages(run, tmp_path, lattice_ensemble):
     """Stage files of two RNAs: h as networks would leave them, k from the prior table."""
     root = tmp_path / "stages"
     run("prepare", "--root", root, *(f"{id}={letters}" for id, letters in LETTERS.items()))
-    for stage in ("stage-a", "stage-b"):
-        assert run(stage, "--root", root, *LETTERS).code == 0
+    (tmp_path / "table.yaml").write_text("backend: prior-table\n")
+    for words in (("stage-a",), ("stage-templates",), ("stage-b", "--config", tmp_path / "table.yaml")):
+        assert run(*words, "--root", root, *LETTERS).code == 0
     as_networks(root, "h", vectors(0))
     for id, letters in LETTERS.items():
         made = [name for name in RECORDS if (root / id / f"{name}.safetensors").exists()]
@@ -86,7 +87,7 @@ def as_networks(root, id, single):
     record = Embeddings.load(path)
     provenance = dataclasses.replace(record.provenance, method="trunk", weights="e" * 64)
     inputs = np.ones((record.length, 4), dtype=np.float32)
-    dataclasses.replace(record, inputs_LI=inputs, single_LS=single, provenance=provenance).save(path)
+    dataclasses.replace(record, inputs_LI=inputs, single_LS=single, channels=[], provenance=provenance).save(path)
 
 
 def test_add_takes_vectors_and_models_and_skips_what_no_network_made(run, stages, tmp_path):

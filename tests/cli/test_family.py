@@ -21,7 +21,8 @@ TRUNK = "backend: trunk\nuntrained_profile: nano\ncycles: 1\n"
 def stages(run, tmp_path):
     """Stage A done for both RNAs, and settings for a trunk on random weights."""
     run("prepare", "--root", tmp_path, f"ire={IRE}", f"h={HAIRPIN}")
-    assert run("stage-a", "--root", tmp_path, "ire", "h").code == 0
+    for stage in ("stage-a", "stage-templates"):
+        assert run(stage, "--root", tmp_path, "ire", "h").code == 0
     (tmp_path / "trunk.yaml").write_text(TRUNK)
     return tmp_path
 
