@@ -19,7 +19,7 @@ import typer
 
 from rna_predict.cli.console import LOG, steps
 from rna_predict.cli.threads import set_threads
-from rna_predict.errors import ConfigError
+from rna_predict.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
     from rna_predict.cli.fold_rows import Job, Outcome, Row
@@ -71,7 +71,13 @@ def command(
     both += [] if seed is None else [f"stage_c.seed={seed}", f"stage_d.seed={seed}"]
     paths = paths_of(_named(baselines, BASELINES, "--baselines"), config_dir, config or (), both)
     found, left_out = read_targets(natives or (), targets, chains_by_id(chain or []), max_length)
-    jobs = list_jobs(found, paths, _named(pairs, KINDS, "--pairs"), out, threads)
+    kinds = _named(pairs, KINDS, "--pairs")
+    if not kinds or not found:
+        raise InputError(
+            f"bench fold: nothing to predict: {len(found)} targets ({left_out} longer than --max-length {max_length}), "
+            f"--pairs {pairs!r}."
+        )
+    jobs = list_jobs(found, paths, kinds, out, threads)
     logging.getLogger("rna_predict.stage_a_adjacency").setLevel(logging.WARNING)  # a line for each hit is too many
     outcomes = run_jobs(jobs, cores)
     figures = figures_of(outcomes) | {"left_out_longer": left_out, "config": [*(config or ()), *both]}

@@ -194,7 +194,8 @@ def test_a_prediction_that_goes_wrong_fails_its_target_alone(run, natives, exact
 
 
 def test_nothing_scored_is_exit_code_1_and_a_wrong_name_2(run, natives, tmp_path):
-    empty = tmp_path / "empty"
+    empty, table = tmp_path / "empty", tmp_path / "t.csv"
+    table.write_text(f"id\n{WHOLE}\n")
     empty.mkdir()
     (empty / "x.pdb").write_text("nothing\n")
     result = run("bench", "fold", empty)
@@ -205,6 +206,8 @@ def test_nothing_scored_is_exit_code_1_and_a_wrong_name_2(run, natives, tmp_path
         (("--baselines", "best"), "a_form, template, assembly"),
         (("--config", "stage_d.modls=3"), "modls"),
         (("--chain", "x"), "ID=CHAIN"),
+        (("--pairs", ""), "nothing to predict"),
+        (("--max-length", "5", "--targets", table), "0 targets (1 longer than --max-length 5)"),
     ):
         result = run("bench", "fold", natives, *words)
         assert result.code == 2
