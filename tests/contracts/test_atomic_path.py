@@ -19,7 +19,8 @@ os.chdir(sys.argv[1])
 {limit}
 length = 60
 record = Embeddings(id="x", sequence="A" * length, provenance=Provenance(method="m", package_version="0"), channels=[],
-                    inputs_LI=np.ones((length, 0), np.float32), distogram_atoms=["C1'"], distogram_bins="af3", conformer_seed=0,
+                    inputs_LI=np.ones((length, 0), np.float32), distogram_atoms=["C1'"],
+                    distogram_bins="af3", conformer_seed=0,
                     single_LS=np.ones((length, 2), np.float32), pair_LLZ=np.ones((length, length, 2), np.float32),
                     distogram_GLLB=np.ones((1, length, length, 64), np.float32))
 try:

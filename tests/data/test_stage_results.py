@@ -26,6 +26,10 @@ ALL = ("a_adjacency", "b_torsions", "c_coordinates")
 STAGES = ("predict_adjacency", "predict_torsions", "reconstruct")
 
 
+def table_config(**changes):
+    return StageBConfig(backend="prior-table", **changes)
+
+
 @pytest.fixture
 def store(tmp_path, quick_stages):
     return StageResultsStore(tmp_path / "store", quick_stages)
@@ -163,12 +167,12 @@ def test_the_key_is_of_the_pairs_and_of_all_settings(tmp_path, store, quick_stag
     assert load_table(str(copy))[1] == digest
     replace(table, made_by={"command": "other"}).save(tmp_path / "other.safetensors")
     assert StageResultsStore(tmp_path, quick_stages).keys == store.keys
-    same = StageSettings(stage_b=StageBConfig(backend="prior-table", prior_table=str(copy)), stage_c=quick_stages.stage_c)
+    same = StageSettings(stage_b=table_config(prior_table=str(copy)), stage_c=quick_stages.stage_c)
     assert StageResultsStore(tmp_path, same).keys == store.keys
     others = [
         StageSettings(),
         replace(quick_stages, stage_a=StageAConfig(mea_gamma=2.0)),
-        replace(quick_stages, stage_b=StageBConfig(backend="prior-table", prior_table=str(tmp_path / "other.safetensors"))),
+        replace(quick_stages, stage_b=table_config(prior_table=str(tmp_path / "other.safetensors"))),
         replace(quick_stages, stage_c=replace(quick_stages.stage_c, seed=1)),
     ]
     keys = [key for settings in [quick_stages, *others] for key in StageResultsStore(tmp_path, settings).keys.values()]
@@ -244,7 +248,7 @@ def test_two_processes_may_make_the_same_chain_at_once(store, hairpin, hairpin_r
 def test_what_cannot_be_made_for_training_is_refused(store, hairpin):
     for settings, named in (
         (StageBConfig(backend="trunk", untrained_profile="nano"), "stage_b.backend: 'trunk'"),
-        (StageBConfig(backend="prior-table", torsions="torsionbert", torsionbert="folder"), "stage_b.torsions: 'torsionbert'"),
+        (table_config(torsions="torsionbert", torsionbert="folder"), "stage_b.torsions: 'torsionbert'"),
     ):
         with pytest.raises(ConfigError, match=named):
             StageSettings(stage_b=settings)

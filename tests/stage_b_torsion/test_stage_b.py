@@ -83,7 +83,9 @@ def test_distances_of_a_stem_are_those_of_a_helix(hairpin):
 
 def test_distances_grow_with_the_path_and_end_beyond_the_last_bin(make_input):
     rna, adjacency = make_input("G" * 10 + "A" * 80, "." * 90)
-    median_LL = median_distance(predict_torsions(rna, adjacency, StageBConfig(backend="prior-table"))[1].distogram_GLLB[0])
+    median_LL = median_distance(
+        predict_torsions(rna, adjacency, StageBConfig(backend="prior-table"))[1].distogram_GLLB[0]
+    )
     assert median_LL[0, 1] < median_LL[0, 2] < median_LL[0, 3]
     assert median_LL[0, 60] > DISTOGRAM_EDGES[-1]
 
