@@ -7,22 +7,27 @@ import pytest
 import torch
 
 from rna_predict.chemistry.residues import C1, O5
-from rna_predict.contracts import EDGES, Embeddings, Provenance
+from rna_predict.contracts import EDGES, Embeddings, Provenance, TemplateHit, TemplateHits
 from rna_predict.contracts.loops import decompose
-from rna_predict.energy.pose import Bodies, Pose
+from rna_predict.energy.pose import Bodies, Pose, each_alone
+from rna_predict.energy.priors import believed_pairs
 from rna_predict.energy.stems import stem_bodies
 from rna_predict.evaluation.annotation import annotate_pairs
 from rna_predict.evaluation.geometry_report import geometry_report
 from rna_predict.formats.dot_bracket import to_dot_bracket
 from rna_predict.formats.structure import read_structure
+from rna_predict.geometry.frames import base_frame
 from rna_predict.geometry.nucleotide import NucleotideShape, nucleotide_shape
 from rna_predict.geometry.superpose import rmsd
 from rna_predict.stage_c_reconstruction.chain import draw, grow, step_frames
 from rna_predict.stage_c_reconstruction.distance_geometry import (
+    Known,
+    TemplateFrames,
     classical_scaling,
     expected_distances,
     laid_onto,
     points_from_distances,
+    template_frames,
 )
 from rna_predict.stage_c_reconstruction.stage import reconstruct
 
@@ -57,6 +62,9 @@ class Native:
 
     sequence: str
     brackets: str
+    partner_L: np.ndarray
+    xyz_LA3: np.ndarray
+    mask_LA: np.ndarray
     c1_L3: np.ndarray
     pose: Pose
     shape: NucleotideShape
@@ -85,6 +93,9 @@ def native(chains_dir, inputs):
         return Native(
             sequence=structure.sequence,
             brackets=brackets,
+            partner_L=partner_L,
+            xyz_LA3=structure.xyz_LA3,
+            mask_LA=structure.mask_LA,
             c1_L3=structure.xyz_LA3[:, C1],
             pose=Pose(rotation_SL33=rotation, origin_SL3=origin, torsion_SL4=chain.own_SL4),
             shape=shape,
@@ -154,6 +165,91 @@ def test_stems_tell_the_hand_whichever_the_points_have(trna, points_SL3):
     assert away(trna.pose.atoms(trna.shape)[:, :, C1], trna.c1_L3).min() > 10.0, "before they were laid onto points"
 
 
+def frames_of(trna, without: slice) -> TemplateFrames:
+    """The tRNA as a template of itself, some residues left out."""
+    mask_L = torch.ones(len(trna.sequence), dtype=torch.bool)
+    mask_L[without] = False
+    xyz_LA3, mask_LA = torch.from_numpy(trna.xyz_LA3).float(), torch.from_numpy(trna.mask_LA)
+    frame, _ = base_frame(xyz_LA3, mask_LA, trna.sequence)
+    return TemplateFrames(frame=frame, c1_L3=xyz_LA3[:, C1], mask_L=mask_L)
+
+
+def test_a_template_tells_the_hand_where_there_are_no_stems(trna, points_SL3):
+    alone = each_alone(len(trna.sequence))
+    template = frames_of(trna, slice(30, 40))
+    for given_SL3 in (points_SL3, points_SL3 * MIRROR):
+        pose = laid_onto(given_SL3, trna.pose, trna.shape, alone, template)
+        found = pose.atoms(trna.shape)[:, :, C1]
+        assert away(found, trna.c1_L3).max() < 1.5
+        assert away(found[:, template.mask_L], trna.c1_L3[template.mask_L.numpy()]).max() < 0.3
+
+
+def test_what_a_template_has_lies_as_it_does_there(trna, points_SL3):
+    """Base by base, however far off the points are; what it lacks stays at its points."""
+    template = frames_of(trna, slice(30, 40))
+    noise_SL3 = 3 * torch.randn(points_SL3.shape, generator=torch.Generator().manual_seed(3))
+    given_SL3 = points_SL3 + noise_SL3
+    pose = laid_onto(given_SL3, trna.pose, trna.shape, trna.bodies, template)
+    there = template.mask_L
+    centre_L3 = template.frame.origin[there].double()
+    for origin_L3, rotation_L33 in zip(pose.origin_SL3.double(), pose.rotation_SL33, strict=True):
+        torch.testing.assert_close(
+            torch.cdist(origin_L3[there], origin_L3[there]), torch.cdist(centre_L3, centre_L3), atol=1e-2, rtol=0
+        )
+        turn_L33 = rotation_L33[there] @ template.frame.rotation[there].mT
+        torch.testing.assert_close(turn_L33, turn_L33[:1].expand_as(turn_L33), atol=1e-3, rtol=0)
+    free = pose.atoms(trna.shape)[:, 32:38, C1]
+    off = [torch.minimum(*((free - each[:, 32:38]).norm(dim=-1).amax(1) for each in (given_SL3, given_SL3 * MIRROR)))]
+    assert torch.stack(off).max() < 1e-2
+
+
+def test_only_a_template_that_is_worth_it_begins_the_assembly(trna):
+    embeddings = embeddings_of(trna.sequence, trna.c1_L3)
+    assert Known(embeddings=embeddings).template is None
+    assert template_frames(Known(embeddings=embeddings)) is None
+    for worth, expected in ((0.44, None), (0.46, 0)):
+        known = Known(embeddings=embeddings, templates=hits_of(trna, worth))
+        assert known.template == expected
+        assert (template_frames(known) is None) == (expected is None)
+    found = template_frames(known)
+    own = frames_of(trna, slice(0, 0))
+    torch.testing.assert_close(found.frame.rotation, own.frame.rotation, atol=1e-3, rtol=0)
+    assert found.mask_L.all()
+
+
+def hits_of(trna, worth: float) -> TemplateHits:
+    length = len(trna.sequence)
+    shares = dict.fromkeys(("identity", "query_identity", "coverage", "score", "pair_agreement"), 1.0)
+    hit = TemplateHit(
+        id="1ehz_A", cluster="", date="", length=length, expected_tm=worth, letters=trna.sequence, **shares
+    )
+    return TemplateHits(
+        id="probe",
+        sequence=trna.sequence,
+        provenance=Provenance(method="test", package_version="0"),
+        xyz_KLA3=trna.xyz_LA3[None].astype(np.float32),
+        mask_KLA=trna.mask_LA[None],
+        mask_KL=np.ones((1, length), dtype=bool),
+        position_KL=np.arange(length, dtype=np.int32)[None],
+        linked_KL=np.ones((1, length - 1), dtype=bool),
+        hits=(hit,),
+    )
+
+
+def test_pairs_that_the_distances_contradict_are_left_out(trna):
+    """All of the native's stay; one between residues 40 Å apart goes."""
+    wrong_L = trna.partner_L.copy()
+    gap = np.linalg.norm(trna.c1_L3[19] - trna.c1_L3[34])
+    assert (gap > 30, wrong_L[19], wrong_L[34]) == (True, -1, -1)
+    wrong_L[19], wrong_L[34] = 34, 19
+    found_L = believed_pairs(wrong_L, embeddings_of(trna.sequence, trna.c1_L3))
+    assert (trna.partner_L >= 0).sum() >= 40
+    np.testing.assert_array_equal(found_L, trna.partner_L)
+    assert wrong_L[19] == 34, "what came in is left alone"
+    kept_L = believed_pairs(wrong_L, embeddings_of(trna.sequence, trna.c1_L3, "P"))
+    np.testing.assert_array_equal(kept_L, wrong_L)
+
+
 def test_stems_stay_whole_and_nucleotides_rigid(trna, points_SL3):
     """Bodies move as one, from O5' on: oxygens of a phosphate lie as the residue before it does."""
     before = trna.pose.atoms(trna.shape)
@@ -197,7 +293,7 @@ def test_stage_c_builds_what_the_distances_say(native, inputs, quick):
     config = dataclasses.replace(quick, distance_weight=0.1)
     told = reconstruct(*rna, config, embeddings_of(knot.sequence, knot.c1_L3))
     alone = reconstruct(*rna, config)
-    off = [float(away(torch.from_numpy(model.xyz_LA3[None, :, C1]), knot.c1_L3)[0]) for model in (told, alone)]
+    off = [float(away(torch.tensor(model.xyz_LA3[None, :, C1]), knot.c1_L3)[0]) for model in (told, alone)]
     assert off[0] < 2.0
     assert off[1] > off[0] + 1.0
     report = geometry_report(told.structure())
