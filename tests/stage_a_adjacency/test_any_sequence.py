@@ -44,6 +44,19 @@ def letters(draw, longest: int = 600) -> str:
 @example("GGGGGGGGGGGGGGGGGGGGCCCCCCCCCCCCCCCCCCCC", CONFIGS[-1])
 @settings(max_examples=20, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 def test_any_sequence_gets_a_valid_matching(sequence, config):
+    assert_valid(sequence, config)
+
+
+@given(letters())
+@example("A")
+@settings(max_examples=6, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+@pytest.mark.parametrize("backend", ["ensemble", "rfold", "viennarna"])
+def test_every_backend_as_it_is_by_default_gives_a_valid_matching(backend, sequence):
+    assert_valid(sequence, StageAConfig(backend=backend))
+
+
+def assert_valid(sequence, config):
+    """Pairs that can form, one partner a residue, no stem that is too short, probabilities that are some."""
     found = predict_adjacency(RnaSequence(id="drawn", sequence=sequence), config)
     partner_L, matrix = found.partner_L, found.probability_LL
     for i, j in found.pairs:
@@ -51,6 +64,8 @@ def test_any_sequence_gets_a_valid_matching(sequence, config):
         assert j - i > 3
         assert sequence[i] + sequence[j] in CANONICAL_PAIRS
     shortest = min(config.min_stem, config.pseudoknot_min_stem)
+    for k in np.flatnonzero(partner_L >= 0):
+        assert partner_L[partner_L[k]] == k
     if config.pseudoknots in ("off", "threshknot"):
         assert all(stem.length >= shortest for stem in find_stems(partner_L))
     assert matrix.min() >= 0
@@ -70,6 +85,17 @@ def test_one_changed_base_changes_the_answer_with_every_kind_of_pseudoknots(mode
     )
     assert before.partner_L[3] == 12
     assert after.partner_L[3] != 12
+    assert before.digest() != after.digest()
+
+
+def test_one_changed_base_changes_the_default_s_answer():
+    before, after = (
+        predict_adjacency(RnaSequence(id="hairpin", sequence=sequence), StageAConfig())
+        for sequence in ("GGACGGCAUUCGUGCCGUAACCGGAUAACCGG", "GGACGGCAUUCGUGCCCUAACCGGAUAACCGG")
+    )
+    kept = [(4, 15), (5, 14), (6, 13), (7, 12), (20, 31), (21, 30), (22, 29), (23, 28)]
+    assert list(before.pairs) == [(2, 17), (3, 16), *kept]
+    assert list(after.pairs) == kept
     assert before.digest() != after.digest()
 
 
