@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from rna_predict.data.pair_groups import accessions_of
-from rna_predict.data.pair_table import WITHIN, PairRow, PairTable
+from rna_predict.data.pair_table import TRAIN, WITHIN, PairRow, PairTable
 from rna_predict.errors import ConfigError, InputError
 
 ACROSS_CHOICES = {"test": ("test",), "validation": ("validation",), "both": ("validation", "test")}
@@ -15,6 +15,9 @@ ACROSS_CHOICES = {"test": ("test",), "validation": ("validation",), "both": ("va
 
 CONSENSUS = "*(consensus projected)"
 """Sources whose structures are a family's consensus laid onto a sequence: nobody has measured these."""
+
+UNTRAINED = "within a family of which nothing trained"
+"""The split draws clusters: of a family with few of them all may be held out, and then no relative was trained on."""
 
 
 @dataclass(kw_only=True)
@@ -86,11 +89,14 @@ def choose_rows(table: PairTable, settings: RowSettings) -> Selection:
     """
     left_out: Counter[str] = Counter()
     across = ACROSS_CHOICES[settings.across]
+    trained = {row.family for row in table.rows if row.split == TRAIN}
     fit: list[PairRow] = []
     for row in table.rows:
         if row.split not in (*across, WITHIN):
             continue
         reason = _reason(row, settings)
+        if not reason and row.split == WITHIN and row.family not in trained:
+            reason = UNTRAINED
         left_out.update([reason] if reason else [])
         fit.extend([] if reason else [row])
     single = _first_of_each(fit, [row.cluster for row in fit], 1, settings.seed)

@@ -25,6 +25,8 @@ def test_rows_are_left_out_for_a_reason_that_is_counted(tmp_path):
             row("bare", "GGGAAACCC", "........."),
             row("seed", *PAIRED, source="Rfam14.9-seed(consensus projected)"),
             row("within", *PAIRED, split="within", family="RF00005"),
+            row("sibling", *PAIRED, split="train", family="RF00005"),
+            row("orphan", *PAIRED, split="within", family="RF00006"),
         ],
     )
     selection = choose_rows(table, RowSettings())
@@ -34,6 +36,7 @@ def test_rows_are_left_out_for_a_reason_that_is_counted(tmp_path):
         "longer than 600 nt": 1,
         "no native pair": 1,
         "consensus structure of its family": 1,
+        "within a family of which nothing trained": 1,
     }
     assert names(choose_rows(table, RowSettings(across="validation"))) == ["validation", "within"]
     assert names(choose_rows(table, RowSettings(across="both"))) == ["good", "validation", "within"]
@@ -58,6 +61,7 @@ def test_a_source_that_is_asked_for_is_taken_and_no_other(tmp_path):
 def test_one_row_stands_for_a_cluster_and_so_many_for_a_family(tmp_path):
     rows = [row(f"t{n}", *PAIRED, cluster=f"RF00001/{n // 2}") for n in range(20)]
     rows += [row(f"w{n}", *PAIRED, cluster=f"RF00001/w{n}", split="within") for n in range(5)]
+    rows.append(row("trained", *PAIRED, split="train"))
     table = write(tmp_path, rows)
     selection = choose_rows(table, RowSettings(rows_per_family=4))
     clusters = [one.row.cluster for one in selection.rows]
