@@ -3,7 +3,7 @@
 import fcntl
 
 LAST = ("stage_c_reconstruction", "stage_d_diffusion", "export_prediction")
-WHOLE = ("prepare_input", "stage_a_adjacency", "stage_b_torsion", *LAST)
+WHOLE = ("prepare_input", "stage_a_adjacency", "templates", "stage_b_torsion", *LAST)
 
 
 def test_only_a_real_change_reruns_and_only_what_it_touches(workflow):
@@ -49,7 +49,8 @@ def test_until_a_stage_makes_no_later_file_and_a_given_structure_is_an_input(wor
     made = {path.name for path in (workflow.folder / "results" / "stages" / "one").iterdir()}
     stage_b = {"b_torsions.safetensors", "b_embeddings.safetensors"}
     stage_a = {"a_adjacency.safetensors", "a_adjacency.dbn", "a_family.a3m", "a_family.json"}
-    assert made == {"sequence.fasta"} | stage_a | stage_b
+    templates = {"t_templates.safetensors", "t_templates.json"}
+    assert made == {"sequence.fasta"} | stage_a | templates | stage_b
     asked = (workflow.folder / "results" / "stages" / "one" / "a_adjacency.dbn").read_text()
     assert "--given=one=x.dbn" in asked
     assert "--threads 1" in asked
