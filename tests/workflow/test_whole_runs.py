@@ -40,6 +40,7 @@ def test_a_single_id_runs_to_models_with_every_file_of_the_contract(undisturbed)
     assert set(files) == {
         *(f"{stage}{name}" for name in ("sequence.fasta", "a_adjacency.safetensors", "a_adjacency.dbn")),
         *(f"{stage}{name}" for name in ("a_family.json", "a_family.a3m")),
+        *(f"{stage}{name}" for name in ("t_templates.safetensors", "t_templates.json")),
         *(f"{stage}{name}" for name in ("b_torsions.safetensors", "b_embeddings.safetensors")),
         *(f"{stage}{name}" for name in ("c_coordinates.safetensors", "c_coordinates.pdb")),
         *(f"{stage}{name}" for name in ("d_models.cif", "d_confidence.json")),
