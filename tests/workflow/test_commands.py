@@ -4,11 +4,11 @@ import re
 from pathlib import Path
 
 STAGES = ("stage_a_adjacency", "stage_b_torsion", "stage_c_reconstruction", "stage_d_diffusion")
-EVERY_RNA = ("prepare_input", *STAGES, "export_prediction")
+EVERY_RNA = ("prepare_input", "templates", *STAGES, "export_prediction")
 
 
 def test_a_bare_dry_run_lists_every_rule_for_each_example(workflow):
-    assert workflow.planned() == {"resolve_config": 4, "all": 1} | dict.fromkeys(EVERY_RNA, 3)
+    assert workflow.planned() == {"resolve_config": 5, "all": 1} | dict.fromkeys(EVERY_RNA, 3)
 
 
 def test_the_slurm_command_plans_the_three_examples(root, workflow):
@@ -20,7 +20,7 @@ def test_the_slurm_command_plans_the_three_examples(root, workflow):
 
 def test_a_single_id_plans_this_id_only(workflow):
     planned = workflow.planned("--cores", "2", "results/preds/hairpin.pdb")
-    assert planned == {"resolve_config": 4} | dict.fromkeys(EVERY_RNA, 1)
+    assert planned == {"resolve_config": 5} | dict.fromkeys(EVERY_RNA, 1)
 
 
 def test_the_config_sets_folder_gpu_and_length_sets_memory(workflow):
