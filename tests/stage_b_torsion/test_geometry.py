@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from rna_predict.contracts import EDGES, Adjacency
+from rna_predict.contracts import EDGES, TORSION_FIELDS, Adjacency
 from rna_predict.errors import ConfigError, InputError, PredictionError, WeightsError
 from rna_predict.nn.profiles import PROFILES
 from rna_predict.nn.weights import WeightsHeader, open_network, save_weights
@@ -320,6 +320,23 @@ def test_the_shortest_rnas_go_through(make_input, sequence):
         *make_input(sequence, "." * len(sequence)), config_of(untrained_profile="nano", torsions="head")
     )
     assert embeddings.distogram_GLLB.shape == (3, len(sequence), len(sequence), 48)
+
+
+def test_the_carried_network_knows_a_form(make_input):
+    """Within a stem of eight pairs; lengths of a Watson-Crick pair and of steps in A-RNA, δ of C3'-endo riboses."""
+    rna = make_input("GGGCACGCUUCGGCGUGCCC", "((((((((....))))))))")
+    torsions, embeddings = predict_torsions(*rna, config_of(torsions="head"))
+    expected_GLL = np.exp(embeddings.distogram_GLLB) @ distance_centres().numpy()
+    phosphate, sugar, base = expected_GLL
+    inner = np.arange(1, 7)
+    np.testing.assert_allclose(sugar[inner, 19 - inner], 10.6, atol=0.5)
+    np.testing.assert_allclose(sugar[inner, inner + 1], 5.5, atol=0.5)
+    np.testing.assert_allclose(phosphate[inner, inner + 1], 5.9, atol=0.6)
+    assert (embeddings.distogram_GLLB[2, inner, 19 - inner].argmax(-1) == 0).all(), "N1-N3 is 2.9 Å"
+    assert (base[inner, 19 - inner] < 4).all()
+    delta = np.degrees(torsions.angle_L7[:, TORSION_FIELDS.index("delta")])
+    np.testing.assert_allclose(delta[inner], 81, atol=10)
+    assert "UNTRAINED" not in embeddings.provenance.method
 
 
 def test_what_is_too_long_takes_the_prior_table_and_says_so(make_input, caplog, monkeypatch):

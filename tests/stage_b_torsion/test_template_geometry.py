@@ -218,6 +218,21 @@ def test_a_gap_breaks_the_torsions_that_cross_it(chain, templates):
     np.testing.assert_array_equal(found.angle_L7[~changed_L7], values.angle_L7[~changed_L7])
 
 
+def test_torsions_do_not_cross_what_the_template_has_between_two_neighbours(chain, templates):
+    """From residue 31 on, its chain has one residue more: all atoms are there, and the link is not."""
+    position_L = whole(chain)
+    position_L[30:-1] += 1
+    position_L[-1] = -1
+    found = template_torsions(values_of(71), templates((0.8, position_L, 1.0)))
+    column = {name: index for index, name in enumerate(TORSION_FIELDS)}
+    changed_L7 = found.concentration_L7 != 0.5
+    assert changed_L7[[29, 30], column["delta"]].all()
+    for name, residue in (("epsilon", 29), ("zeta", 29), ("alpha", 30)):
+        assert not changed_L7[residue, column[name]], name
+    assert changed_L7[28, column["zeta"]]
+    assert changed_L7[31, column["alpha"]]
+
+
 def test_a_poor_template_lends_no_torsions_and_a_second_one_fills_what_the_first_leaves(chain, templates):
     values = values_of(71)
     poor = template_torsions(values, templates((0.39, whole(chain), 1.0)))
