@@ -115,7 +115,8 @@ def with_angles(folder, wanted):
 
 
 def config_of(folder, **changes):
-    return StageBConfig(torsions="torsionbert", torsionbert=str(folder), device="cpu", **changes)
+    words = {"backend": "prior-table", "torsions": "torsionbert", "torsionbert": str(folder), "device": "cpu"}
+    return StageBConfig(**words | changes)
 
 
 def test_tokens_are_those_of_the_transformers_library(folder):

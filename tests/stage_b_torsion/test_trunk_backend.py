@@ -290,10 +290,13 @@ def test_what_cannot_be_run_is_refused_by_its_setting(rna, tmp_path):
     [
         ({"backend": "trunk"}, "either stage_b.weights .* or stage_b.untrained_profile"),
         ({"backend": "trunk", "weights": "w", "untrained_profile": "nano"}, "found 'w' and 'nano'"),
-        ({"weights": "w"}, r"stage_b\.weights: 'w' is given, but stage_b\.backend is prior-table"),
-        ({"untrained_profile": "nano"}, r"stage_b\.untrained_profile: 'nano' is given"),
-        ({"cycles": 3}, r"stage_b\.cycles: 3 is given"),
-        ({"torsions": "head"}, "head needs stage_b.backend geometry or trunk"),
+        (
+            {"backend": "prior-table", "weights": "w"},
+            r"stage_b\.weights: 'w' is given, but stage_b\.backend is prior-table",
+        ),
+        ({"backend": "prior-table", "untrained_profile": "nano"}, r"stage_b\.untrained_profile: 'nano' is given"),
+        ({"backend": "prior-table", "cycles": 3}, r"stage_b\.cycles: 3 is given"),
+        ({"backend": "prior-table", "torsions": "head"}, "head needs stage_b.backend geometry or trunk"),
         ({"torsions": "guess"}, "'guess' is unknown. Use one of: prior-table, head, torsionbert"),
         ({"precision": "half"}, r"stage_b\.precision: 'half' is unknown"),
         ({"chunk_rows": -1}, r"stage_b\.chunk_rows: -1 must not be negative"),
