@@ -8,7 +8,14 @@ from rna_predict.atomic import atomic_path
 from rna_predict.contracts.adjacency import Adjacency, FamilyFound
 from rna_predict.contracts.alignment import Alignment
 from rna_predict.contracts.coordinates import BUILD_METHODS, Coordinates
-from rna_predict.contracts.embeddings import DISTOGRAM_ATOMS, DISTOGRAM_EDGES, EDGES, Embeddings
+from rna_predict.contracts.embeddings import (
+    DISTOGRAM_ATOMS,
+    DISTOGRAM_EDGES,
+    EDGES,
+    Embeddings,
+    atom_slots,
+    bin_centres,
+)
 from rna_predict.contracts.ensemble import Ensemble, Model
 from rna_predict.contracts.given import GivenStructure
 from rna_predict.contracts.loops import STATES, Loop, LoopDecomposition, Stem, decompose
@@ -51,7 +58,9 @@ __all__ = [
     "TemplateHit",
     "TemplateHits",
     "Torsions",
+    "atom_slots",
     "atomic_path",
+    "bin_centres",
     "decompose",
     "digest_of",
     "require_same_input",

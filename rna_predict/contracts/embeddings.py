@@ -32,6 +32,18 @@ DISTOGRAM_ATOMS: dict[str, dict[str, str]] = {
 """
 
 
+def atom_slots(atoms: str, sequence: str) -> np.ndarray:
+    """int64 [L], slot of each residue's atom of a kind (a key of `DISTOGRAM_ATOMS`) in arrays [L, MAX_ATOMS, 3]."""
+    names = DISTOGRAM_ATOMS[atoms]
+    return np.array([SLOT[letter][names[letter]] for letter in sequence], dtype=np.int64)
+
+
+def bin_centres(edges: tuple[float, ...]) -> np.ndarray:
+    """float64 [B], Å, centre of each bin; the open one counts as half a bin beyond its edge."""
+    width = edges[1] - edges[0]
+    return np.array([*(edge - width / 2 for edge in edges), edges[-1] + width / 2])
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Embeddings(Record):
     """Input embedding, single and pair representation, and distograms.
@@ -92,5 +104,4 @@ class Embeddings(Record):
 
     def distogram_slots(self, kind: int = 0) -> np.ndarray:
         """int64 [L], slot of each residue's atom of one of `distogram_atoms` in arrays of shape [L, MAX_ATOMS, 3]."""
-        atoms = DISTOGRAM_ATOMS[self.distogram_atoms[kind]]
-        return np.array([SLOT[letter][atoms[letter]] for letter in self.sequence], dtype=np.int64)
+        return atom_slots(self.distogram_atoms[kind], self.sequence)

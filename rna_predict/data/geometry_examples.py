@@ -8,8 +8,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from rna_predict.chemistry.residues import SLOT
-from rna_predict.contracts import DISTOGRAM_ATOMS, Adjacency
+from rna_predict.contracts import Adjacency, atom_slots
 from rna_predict.data.chains import Chain
 from rna_predict.data.padding import stacked
 from rna_predict.stage_b_torsion.geometry_features import GeometryFeatures, geometry_features
@@ -70,7 +69,7 @@ def geometry_example(chain: Chain, adjacency: Adjacency, index_L: np.ndarray | N
     rows, own_L = np.arange(chain.length), ~chain.elsewhere_L
     points, masks = [], []
     for name in GEOMETRY_ATOMS:
-        slot_L = [SLOT[letter][DISTOGRAM_ATOMS[name][letter]] for letter in chain.sequence]
+        slot_L = atom_slots(name, chain.sequence)
         points.append(chain.xyz_LA3[rows, slot_L][index_L])
         masks.append((chain.mask_LA[rows, slot_L] & own_L)[index_L])
     angle_L8 = np.concatenate([chain.torsion_L7, chain.pucker_L2[:, :1]], axis=1)[index_L]

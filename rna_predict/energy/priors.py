@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from rna_predict.chemistry.residues import C1
-from rna_predict.contracts import Embeddings
+from rna_predict.contracts import Embeddings, bin_centres
 from rna_predict.geometry.nucleotide import link_torsions
 
 
@@ -124,8 +124,7 @@ def believed_pairs(partner_L: np.ndarray, embeddings: Embeddings) -> np.ndarray:
     kept_L = partner_L.copy()
     if "C1'" not in embeddings.distogram_atoms:
         return kept_L
-    edges = np.array(embeddings.distogram_edges)
-    centre_B = np.append(edges - (edges[1] - edges[0]) / 2, edges[-1])
+    centre_B = bin_centres(embeddings.distogram_edges)
     inside_B = (centre_B > PAIR_REACH[0]) & (centre_B < PAIR_REACH[1])
     first = np.flatnonzero(partner_L > np.arange(len(partner_L)))
     logits_PB = embeddings.distogram_GLLB[embeddings.distogram_atoms.index("C1'"), first, partner_L[first]]

@@ -10,10 +10,10 @@ import dataclasses
 import numpy as np
 import torch
 
+from rna_predict.nn.carried import carried_weights
 from rna_predict.nn.device import choose_device
 from rna_predict.nn.opened import NetworkSource, OpenedNetwork, open_for_prediction
 from rna_predict.stage_a_adjacency import viennarna
-from rna_predict.stage_a_adjacency.carried import carried_weights
 from rna_predict.stage_a_adjacency.config import StageAConfig
 from rna_predict.stage_a_adjacency.energy_models import PARAMETER_SETS, ensemble_of
 from rna_predict.stage_a_adjacency.featurise import TOLD, features_of, told_ensembles
@@ -43,7 +43,7 @@ def open_network_of(config: StageAConfig) -> OpenedNetwork:
     Raises:
         WeightsError: a file is refused, or the partial checkpoint belongs to other weights.
     """
-    weights = config.weights or ("" if config.untrained_profile else str(carried_weights()))
+    weights = config.weights or ("" if config.untrained_profile else str(carried_weights("folding_small")))
     source = NetworkSource(weights=weights, untrained_profile=config.untrained_profile, partial=config.partial)
     return open_for_prediction(FoldingModel, source, choose_device(config.device, "stage_a.device"))
 

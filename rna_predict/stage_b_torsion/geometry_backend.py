@@ -2,15 +2,14 @@
 
 import logging
 from dataclasses import dataclass
-from importlib import resources
-from pathlib import Path
 
 import numpy as np
 import torch
 
 from rna_predict.contracts import Adjacency, Embeddings, Provenance, RnaSequence
 from rna_predict.contracts.record import PARTIAL, UNTRAINED
-from rna_predict.errors import PredictionError, WeightsError
+from rna_predict.errors import PredictionError
+from rna_predict.nn.carried import carried_weights
 from rna_predict.nn.device import choose_device
 from rna_predict.nn.opened import NetworkSource, OpenedNetwork, open_for_prediction
 from rna_predict.stage_b_torsion.config import StageBConfig
@@ -63,18 +62,6 @@ class GeometryResult:
         )
 
 
-def carried_geometry() -> Path:
-    """The file of the weights that the package carries; weights/geometry_small.md says what they are.
-
-    Raises:
-        WeightsError: the package was installed without it.
-    """
-    path = Path(str(resources.files("rna_predict") / "weights" / "geometry_small.safetensors"))
-    if not path.is_file():
-        raise WeightsError(f"{path}: the package's own weights are missing. Install the package again.")
-    return path
-
-
 def opened_geometry(config: StageBConfig) -> OpenedNetwork:
     """The network that the config names: its weights, the package's own, or a profile's starting values.
 
@@ -82,7 +69,7 @@ def opened_geometry(config: StageBConfig) -> OpenedNetwork:
         ConfigError: no such device or profile.
         WeightsError: a file is refused, or the partial checkpoint belongs to other weights.
     """
-    weights = config.weights or ("" if config.untrained_profile else str(carried_geometry()))
+    weights = config.weights or ("" if config.untrained_profile else str(carried_weights("geometry_small")))
     source = NetworkSource(weights=weights, untrained_profile=config.untrained_profile, partial=config.partial)
     opened = open_for_prediction(GeometryModel, source, choose_device(config.device, "stage_b.device"))
     if not opened.header.trained:

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import embedding
 
-from rna_predict.contracts import EDGES
+from rna_predict.contracts import EDGES, bin_centres
 from rna_predict.nn.architecture import Architecture
 from rna_predict.nn.attention import PairBiasAttention
 from rna_predict.nn.layers import Linear, layer_norm
@@ -146,4 +146,4 @@ class GeometryModel(nn.Module):
 
 def distance_centres() -> Tensor:
     """Å, centre of each bin; the open one counts as half a bin beyond its edge."""
-    return torch.tensor([GEOMETRY_EDGES[0] - 0.5, *(edge + 0.5 for edge in GEOMETRY_EDGES)])
+    return torch.from_numpy(bin_centres(GEOMETRY_EDGES)).float()

@@ -6,8 +6,7 @@ A distance becomes a mixture: with the chance that the templates are right it li
 
 import numpy as np
 
-from rna_predict.chemistry.residues import SLOT
-from rna_predict.contracts import DISTOGRAM_ATOMS, TemplateHits
+from rna_predict.contracts import TemplateHits, atom_slots, bin_centres
 from rna_predict.geometry.numpy_measures import measure_pucker, measure_torsions
 from rna_predict.stage_b_torsion.torsion_values import TorsionValues
 
@@ -49,13 +48,12 @@ def mixed_distances(
     """
     if not templates.hits:
         return log_p_GLLB
-    width = edges[1] - edges[0]
-    centre_B = np.array([*(edge - width / 2 for edge in edges), edges[-1] + width / 2])
+    centre_B = bin_centres(edges)
     worth_K = np.array([hit.expected_tm for hit in templates.hits])
     rows_L = np.arange(templates.length)
     mixed = np.array(log_p_GLLB, dtype=np.float32)
     for kind, name in enumerate(atoms):
-        slot_L = np.array([SLOT[letter][DISTOGRAM_ATOMS[name][letter]] for letter in templates.sequence])
+        slot_L = atom_slots(name, templates.sequence)
         point_KL3 = templates.xyz_KLA3[:, rows_L, slot_L].astype(np.float64)
         there_KL = templates.mask_KLA[:, rows_L, slot_L]
         for start in range(0, templates.length, ROWS):

@@ -12,7 +12,7 @@ from scipy.sparse.csgraph import shortest_path
 from torch import Tensor
 
 from rna_predict.chemistry.residues import C1
-from rna_predict.contracts import Embeddings, TemplateHits
+from rna_predict.contracts import Embeddings, TemplateHits, bin_centres
 from rna_predict.energy.minimise import lbfgs
 from rna_predict.energy.pose import Bodies, Pose
 from rna_predict.energy.priors import distance_energy, distance_prior
@@ -117,8 +117,7 @@ def points_from_distances(
 
 def expected_distances(logits_LLB: Tensor, edges: tuple[float, ...]) -> np.ndarray:
     """float64 [L, L], Å; where the open bin is the likeliest, the shortest way over other residues."""
-    width = edges[1] - edges[0]
-    centre_B = torch.tensor([*(edge - width / 2 for edge in edges), edges[-1] + width / 2])
+    centre_B = torch.from_numpy(bin_centres(edges)).to(logits_LLB)
     chance_LLB = logits_LLB.softmax(-1)
     mean_LL = (chance_LLB @ centre_B).double().numpy()
     near_LL = np.where(chance_LLB[..., -1].numpy() < 0.5, mean_LL, np.inf)

@@ -12,7 +12,7 @@ from rna_predict.contracts.structure import full_mask
 from rna_predict.energy.contacts import contact_table, list_contacts
 from rna_predict.energy.model import EnergyModel, Weights, relax, settle
 from rna_predict.energy.pose import Bodies, Pose, each_alone, moved, step_size
-from rna_predict.energy.priors import TorsionPrior, believed_pairs, distance_priors
+from rna_predict.energy.priors import TorsionPrior, distance_priors
 from rna_predict.energy.relations import Relations
 from rna_predict.energy.stems import stem_relations, unstacked_neighbours
 from rna_predict.geometry.frames import Frame, base_frame
@@ -63,14 +63,13 @@ def energy_model(
     """
     pose, phase, amplitude = stage_c_pose(coordinates)
     shape = nucleotide_shape(coordinates.sequence, phase, amplitude)
-    partner_L = believed_pairs(adjacency.partner_L, embeddings)
-    stems = stem_relations(coordinates.sequence, partner_L, config.stem_weight, phase)
+    stems = stem_relations(coordinates.sequence, adjacency.partner_L, config.stem_weight, phase)
     own, link = pose.torsion_SL4[0, :, :3], link_torsions(pose.atoms(shape))[0]
     model = EnergyModel(
         shape=shape,
         table=contact_table(coordinates.sequence),
         stems=stems,
-        loops=_kept_steps(pose, partner_L, config.loop_weight),
+        loops=_kept_steps(pose, adjacency.partner_L, config.loop_weight),
         torsions=TorsionPrior(
             own_L3=own,
             own_weight_L3=torch.full_like(own, KEEP_TORSION),

@@ -1,10 +1,13 @@
 """The baseline: an analytic denoiser, heuristic confidence, no learned weights."""
 
+import dataclasses
+
 import numpy as np
 import torch
 
+from rna_predict.contracts import Adjacency
 from rna_predict.energy.model import EnergyModel
-from rna_predict.energy.pose import Bodies, Pose
+from rna_predict.energy.pose import Pose
 from rna_predict.energy.priors import believed_pairs
 from rna_predict.energy.stems import stem_bodies
 from rna_predict.evaluation.geometry_report import model_report
@@ -28,11 +31,10 @@ def analytic_models(inputs: StageDInputs, config: StageDConfig) -> Judged:
     Raises:
         PredictionError: no sample is a whole molecule.
     """
-    model, start = energy_model(inputs.adjacency, inputs.embeddings, inputs.coordinates, config)
-    bodies = stem_bodies(believed_pairs(inputs.adjacency.partner_L, inputs.embeddings))
-    samples = draw_samples(
-        inputs.id, lambda seeds: _batch(model, (inputs.sequence, start, bodies), config, seeds), config, REMEDY
-    )
+    partner_L = believed_pairs(inputs.adjacency.partner_L, inputs.embeddings)
+    believed = dataclasses.replace(inputs.adjacency, partner_L=partner_L)
+    model, start = energy_model(believed, inputs.embeddings, inputs.coordinates, config)
+    samples = draw_samples(inputs.id, lambda seeds: _batch(model, start, believed, config, seeds), config, REMEDY)
     xyz_SLA3 = np.stack([one.xyz_LA3 for one in samples])
     return Judged(
         samples=samples,
@@ -43,21 +45,17 @@ def analytic_models(inputs: StageDInputs, config: StageDConfig) -> Judged:
     )
 
 
-def _batch(model: EnergyModel, begin: tuple[str, Pose, Bodies], config: StageDConfig, seeds: range) -> list[Sample]:
-    """One sample a seed; the very first seed alone starts from stage C's model as it is.
-
-    `begin` is the sequence, stage C's model, and the bodies that are scattered.
-    """
-    sequence, start, bodies = begin
+def _batch(model: EnergyModel, start: Pose, adjacency: Adjacency, config: StageDConfig, seeds: range) -> list[Sample]:
+    """One sample a seed; the very first seed alone starts from stage C's model as it is."""
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     keep_first = seeds.start == config.seed
-    pose = scattered(start, bodies, config, generators, keep_first)
+    pose = scattered(start, stem_bodies(adjacency.partner_L), config, generators, keep_first)
     denoiser = AnalyticDenoiser(model=model, pose=pose, config=config)
     levels = noise_schedule(config.sigma_start, config.sigma_end, config.steps, config.rho)
     sample(denoiser, pose.atoms(model.shape), from_structure(levels, config.churn), SeededDraws(generators))
 
     def settled(xyz_LA3: torch.Tensor) -> bool:
-        return model_report(sequence, xyz_LA3.numpy()).settled
+        return model_report(adjacency.sequence, xyz_LA3.numpy()).settled
 
     xyz_SLA3 = denoiser.finish(settled).numpy()
     terms = denoiser.terms()
@@ -66,7 +64,7 @@ def _batch(model: EnergyModel, begin: tuple[str, Pose, Bodies], config: StageDCo
             xyz_LA3=xyz_SLA3[k],
             seed=seed,
             terms={name: float(values[k]) for name, values in terms.items()},
-            report=model_report(sequence, xyz_SLA3[k]),
+            report=model_report(adjacency.sequence, xyz_SLA3[k]),
         )
         for k, seed in enumerate(seeds)
     ]

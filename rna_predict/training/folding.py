@@ -1,44 +1,28 @@
 """Stage A's network as it is trained: known secondary structures in, the choice of each residue's partner out."""
 
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from rna_predict.data.batches import Share
 from rna_predict.data.crops import contiguous_crop
 from rna_predict.data.folding_examples import FoldingExample, FoldingPiece, collate_pieces, folding_piece
 from rna_predict.data.pair_table import PairRow, PairTable
-from rna_predict.errors import ConfigError, WeightsError
+from rna_predict.errors import ConfigError
 from rna_predict.evaluation.base_pairs import score_pairs
-from rna_predict.nn.adapters import Adapters
-from rna_predict.nn.weights import Network, WeightsHeader, open_network
 from rna_predict.stage_a_adjacency.krook import rooks
 from rna_predict.stage_a_adjacency.loss import folding_losses
 from rna_predict.stage_a_adjacency.network import FoldingModel
 from rna_predict.training.config import LossSettings, TrainConfig
+from rna_predict.training.one_network import OneNetwork, open_for_training
 from rna_predict.training.pipeline import Draws, weighted_sum
 from rna_predict.training.stream import BatchStream, seed_of
 
 
-class FoldingPipeline(nn.Module):
-    """The network of stage A and its losses.
-
-    Attributes:
-        model: the network.
-        header: of the weights that it started from.
-    """
-
-    def __init__(self, network: Network) -> None:
-        super().__init__()
-        self.model = cast(FoldingModel, network.module)
-        self.header: WeightsHeader = network.header
-
-    def networks(self) -> tuple[nn.Module]:
-        """The one that there is."""
-        return (self.model,)
+class FoldingPipeline(OneNetwork):
+    """The network of stage A and its losses."""
 
     def terms(self, settings: LossSettings) -> dict[str, float]:
         """Losses by name with their weights."""
@@ -58,13 +42,7 @@ def build_folding(config: TrainConfig) -> FoldingPipeline:
         ConfigError: modules do not fit the network.
         WeightsError: the weights file is refused, or nothing is trained.
     """
-    settings = config.network
-    network = open_network(FoldingModel, weights=settings.weights, untrained_profile=settings.untrained_profile)
-    Adapters(network.module).add(config.adapters.part_of(network.module), seed=config.trainer.seed)
-    pipeline = FoldingPipeline(network)
-    if not any(parameter.requires_grad for parameter in pipeline.parameters()):
-        raise WeightsError("adapters: no group and no module is named: nothing would be trained.")
-    return pipeline.train()
+    return FoldingPipeline(open_for_training(FoldingModel, config)).train()
 
 
 class FoldingStream(BatchStream):

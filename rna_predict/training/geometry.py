@@ -1,13 +1,12 @@
 """The geometry network as it is trained: known structures in, distances and torsions out."""
 
 import logging
-import math
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from rna_predict.chemistry.residues import BASE_N_SLOT
 from rna_predict.data.batches import Share
@@ -15,17 +14,15 @@ from rna_predict.data.chains import Chain
 from rna_predict.data.crops import contiguous_crop, spatial_crop
 from rna_predict.data.dataset import ChainDataset
 from rna_predict.data.geometry_examples import GeometryExample, collate_geometry, geometry_example
-from rna_predict.errors import ConfigError, InputError, WeightsError
-from rna_predict.nn.adapters import Adapters
-from rna_predict.nn.weights import Network, WeightsHeader, open_network
+from rna_predict.errors import ConfigError, InputError
+from rna_predict.evaluation.lddt import THRESHOLDS
 from rna_predict.stage_b_torsion.geometry_loss import distance_loss
 from rna_predict.stage_b_torsion.geometry_network import GEOMETRY_ATOMS, GeometryModel, distance_centres
-from rna_predict.stage_b_torsion.heads import TorsionPrediction
-from rna_predict.stage_b_torsion.loss import NativeTorsions, torsion_losses
 from rna_predict.training.config import LossSettings, TrainConfig
-from rna_predict.training.pipeline import LENGTH_WEIGHT, Draws, weighted_sum
+from rna_predict.training.one_network import OneNetwork, open_for_training
+from rna_predict.training.pipeline import Draws, torsion_terms, weighted_sum
 from rna_predict.training.stream import CUTS, BatchStream, open_store, seed_of
-from rna_predict.training.validation import validation_chains
+from rna_predict.training.validation import head_mcq, validation_chains
 
 PartT = TypeVar("PartT")
 
@@ -34,26 +31,9 @@ log = logging.getLogger(__name__)
 SEEN = 20.0
 """Å below which a native distance counts for `distance_lddt`."""
 
-THRESHOLDS = (0.5, 1.0, 2.0, 4.0)
-"""Å, those of lDDT."""
 
-
-class GeometryPipeline(nn.Module):
-    """The geometry network of stage B and its losses.
-
-    Attributes:
-        model: the network.
-        header: of the weights that it started from.
-    """
-
-    def __init__(self, network: Network) -> None:
-        super().__init__()
-        self.model = cast(GeometryModel, network.module)
-        self.header: WeightsHeader = network.header
-
-    def networks(self) -> tuple[nn.Module]:
-        """The one that there is."""
-        return (self.model,)
+class GeometryPipeline(OneNetwork):
+    """The geometry network of stage B and its losses."""
 
     def terms(self, settings: LossSettings) -> dict[str, float]:
         """Losses by name with their weights."""
@@ -70,18 +50,8 @@ class GeometryPipeline(nn.Module):
             losses["distances"] = distance_loss(found.distance_BGLLD, example.point_BGL3, example.point_mask_BGL)
         rows_B = example.has_torsions_B
         if settings.torsions and bool(rows_B.any()):
-            losses |= _torsion_losses(rows_of(found.torsions, rows_B), rows_of(example.torsions, rows_B))
+            losses |= torsion_terms(rows_of(found.torsions, rows_B), rows_of(example.torsions, rows_B))
         return losses
-
-
-def _torsion_losses(found: TorsionPrediction, native: NativeTorsions) -> dict[str, Tensor]:
-    parts = torsion_losses(found, native)
-    return {
-        "torsion_direction": parts.direction,
-        "torsion_length": LENGTH_WEIGHT * parts.length,
-        "torsion_concentration": parts.concentration,
-        "pucker_amplitude": parts.amplitude,
-    }
 
 
 def rows_of(batch: PartT, rows_B: Tensor) -> PartT:
@@ -96,13 +66,7 @@ def build_geometry(config: TrainConfig) -> GeometryPipeline:
         ConfigError: modules do not fit the network.
         WeightsError: the weights file is refused, or nothing is trained.
     """
-    settings = config.network
-    network = open_network(GeometryModel, weights=settings.weights, untrained_profile=settings.untrained_profile)
-    Adapters(network.module).add(config.adapters.part_of(network.module), seed=config.trainer.seed)
-    pipeline = GeometryPipeline(network)
-    if not any(parameter.requires_grad for parameter in pipeline.parameters()):
-        raise WeightsError("adapters: no group and no module is named: nothing would be trained.")
-    return pipeline.train()
+    return GeometryPipeline(open_for_training(GeometryModel, config)).train()
 
 
 class GeometryStream(BatchStream):
@@ -217,14 +181,12 @@ def measure_geometry(pipeline: GeometryPipeline, held_out: HeldOutGeometry, conf
     example = held_out.example.to(next(pipeline.parameters()).device)
     found = pipeline.model(example.features)
     distances = distance_loss(found.distance_BGLLD, example.point_BGL3, example.point_mask_BGL)
-    losses = {"distances": distances, **_torsion_losses(found.torsions, example.torsions)}
-    turn_BL8 = found.torsions.angle_BL8() - example.torsions.angle_BL8
-    off = torch.atan2(turn_BL8.sin(), turn_BL8.cos()).abs()[example.torsions.mask_BL8].double()
+    losses = {"distances": distances, **torsion_terms(found.torsions, example.torsions)}
     return GeometryMeasures(
         loss=float(weighted_sum(losses, pipeline.terms(config.losses))),
         distances=float(distances),
         distance_lddt=distance_lddt(found.distance_BGLLD[0], example),
-        mcq=math.degrees(float(torch.atan2(off.sin().sum(), off.cos().sum()))),
+        mcq=head_mcq(found.torsions, example.torsions),
     )
 
 

@@ -22,7 +22,7 @@ from rna_predict.nn.pairformer import PairformerBlock
 from rna_predict.nn.stage_inputs import StageInputs, TorsionInputs
 from rna_predict.nn.weights import Network, WeightsHeader, open_network
 from rna_predict.stage_b_torsion.heads import TorsionPrediction
-from rna_predict.stage_b_torsion.loss import base_pair_loss, distogram_loss, torsion_losses
+from rna_predict.stage_b_torsion.loss import NativeTorsions, base_pair_loss, distogram_loss, torsion_losses
 from rna_predict.stage_b_torsion.trunk import Trunk
 from rna_predict.stage_d_diffusion.bonds import all_bonds
 from rna_predict.stage_d_diffusion.confidence_loss import confidence_losses
@@ -151,11 +151,7 @@ class Pipeline(nn.Module):
         if settings.distogram:
             losses["distogram"] = distogram_loss(found.distogram_BLL64, example.point_BL3, example.point_mask_BL)
         if settings.torsions:
-            parts = torsion_losses(found.torsions, example.torsions)
-            losses["torsion_direction"] = parts.direction
-            losses["torsion_length"] = LENGTH_WEIGHT * parts.length
-            losses["torsion_concentration"] = parts.concentration
-            losses["pucker_amplitude"] = parts.amplitude
+            losses |= torsion_terms(found.torsions, example.torsions)
         if settings.pairs:
             # A piece shorter than a hairpin, or one whose partners are all elsewhere, says nothing about pairing.
             rows_B = example.pair_mask_BLL.flatten(1).any(1)
@@ -247,6 +243,21 @@ def weighted(losses: dict[str, Tensor], settings: LossSettings) -> Tensor:
 def weighted_sum(losses: dict[str, Tensor], terms: dict[str, float]) -> Tensor:
     """The losses that are there, by their weights."""
     return torch.stack([weight * losses[name] for name, weight in terms.items() if name in losses]).sum()
+
+
+def torsion_terms(found: TorsionPrediction, native: NativeTorsions) -> dict[str, Tensor]:
+    """The losses of a torsion head by name.
+
+    Raises:
+        InputError: an RNA has no defined angle.
+    """
+    parts = torsion_losses(found, native)
+    return {
+        "torsion_direction": parts.direction,
+        "torsion_length": LENGTH_WEIGHT * parts.length,
+        "torsion_concentration": parts.concentration,
+        "pucker_amplitude": parts.amplitude,
+    }
 
 
 def build_pipeline(config: TrainConfig) -> Pipeline:

@@ -23,8 +23,10 @@ from rna_predict.evaluation.scores import FEWEST_POINTS
 from rna_predict.evaluation.superposition import rmsd
 from rna_predict.evaluation.tm_score import tm_score
 from rna_predict.nn.slots import to_slots
+from rna_predict.stage_b_torsion.heads import TorsionPrediction
+from rna_predict.stage_b_torsion.loss import NativeTorsions
 from rna_predict.training.config import TrainConfig
-from rna_predict.training.pipeline import Draws, Pipeline, TrunkOutputs, weighted
+from rna_predict.training.pipeline import Draws, Pipeline, weighted
 from rna_predict.training.stream import can_be_learned, open_store, seed_of
 
 SEED = 0
@@ -120,7 +122,7 @@ def measure(pipeline: Pipeline, chain: Chain, example: Example, config: TrainCon
     scores = [_scores(chain, xyz_LA3) for xyz_LA3 in slots_SLA3]
     return Measures(
         loss=float(weighted(losses, config.losses)) if losses else math.nan,
-        head_mcq=_head_mcq(example, found),
+        head_mcq=head_mcq(found.torsions, example.torsions),
         distogram=float(losses["distogram"]) if "distogram" in losses else None,
         **{name: _mean([score[name] for score in scores]) for name in ("lddt", "tm_c3", "rmsd", "inf_wc")},
     )
@@ -195,11 +197,12 @@ def _scores(chain: Chain, xyz_LA3: np.ndarray) -> dict[str, float | None]:
     }
 
 
-def _head_mcq(example: Example, found: TrunkOutputs) -> float | None:
-    mask_BL8 = example.torsions.mask_BL8
+def head_mcq(found: TorsionPrediction, native: NativeTorsions) -> float | None:
+    """Degrees, mean error of a torsion head's angles and pucker phase (circular, as MCQ); None without any."""
+    mask_BL8 = native.mask_BL8
     if not bool(mask_BL8.any()):
         return None
-    turn_BL8 = found.torsions.angle_BL8() - example.torsions.angle_BL8
+    turn_BL8 = found.angle_BL8() - native.angle_BL8
     off = torch.atan2(turn_BL8.sin(), turn_BL8.cos()).abs()[mask_BL8].double()
     return math.degrees(float(torch.atan2(off.sin().sum(), off.cos().sum())))
 

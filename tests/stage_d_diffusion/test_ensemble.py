@@ -145,7 +145,7 @@ def drawing(hairpin, monkeypatch):
     def prepare(kinds: dict[int, str]) -> list[range]:
         asked = []
 
-        def batch(model, begin, config, seeds):
+        def batch(model, start, adjacency, config, seeds):
             asked.append(seeds)
             return [one(models[kinds[seed]], seed) for seed in seeds]
 
