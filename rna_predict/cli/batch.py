@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 from rna_predict.cli.console import LOG, steps
@@ -35,6 +36,28 @@ class Outcome:
     seconds: float = 0.0
 
 
+class Pace:
+    """Writes a table that grows with each RNA so rarely that it takes a twentieth of the time at most.
+
+    With few RNAs that is after each of them; with 100,000 a table of some MB is not written 100,000 times.
+    """
+
+    def __init__(self) -> None:
+        self._due = 0.0
+
+    def write(self, call: Callable[[], None]) -> None:
+        """Write now."""
+        start = time.monotonic()
+        call()
+        end = time.monotonic()
+        self._due = end + 20 * (end - start)
+
+    def write_when_due(self, call: Callable[[], None]) -> None:
+        """Write, unless it was written too short a while ago."""
+        if time.monotonic() >= self._due:
+            self.write(call)
+
+
 def run_batch(
     ids: Sequence[str], work: Callable[[str], None], status: Path | None = None, verb: str = "done"
 ) -> list[Outcome]:
@@ -43,17 +66,22 @@ def run_batch(
     Args:
         ids: in order.
         work: does one RNA and writes its files; raising one of `FAILURES` fails this RNA only.
-        status: JSON file `{id: {status, reason, seconds}}`, rewritten after each RNA.
+        status: JSON file `{id: {status, reason, seconds}}`, rewritten as the RNAs are done (see `Pace`) and at the end.
         verb: what the log says of a success.
     """
     outcomes: list[Outcome] = []
-    with steps(len(ids)) as progress:
-        for name in ids:
-            progress.now(name)
-            outcomes.append(attempt(name, work, verb))
-            progress.done()
-            if status is not None:
-                write_status_json(status, outcomes)
+    pace = Pace()
+    try:
+        with steps(len(ids)) as progress:
+            for name in ids:
+                progress.now(name)
+                outcomes.append(attempt(name, work, verb))
+                progress.done()
+                if status is not None:
+                    pace.write_when_due(partial(write_status_json, status, outcomes))
+    finally:
+        if status is not None:
+            write_status_json(status, outcomes)
     return outcomes
 
 

@@ -19,10 +19,12 @@ from rna_predict.cli import (
     predict,
     priors,
     relax,
+    report,
     stages,
     submission,
     templates,
     train,
+    verify,
     weights,
 )
 from rna_predict.cli.batch import one_line
@@ -46,6 +48,9 @@ app.command("draw")(draw.draw)
 app.command("geometry")(geometry.geometry)
 app.command("submission")(submission.submission)
 app.command("relax")(relax.relax)
+app.command("report")(report.report)
+app.command("manifest")(verify.manifest)
+app.command("verify")(verify.verify)
 app.add_typer(bench.app, name="bench")
 app.add_typer(configuration.app, name="config")
 app.add_typer(priors.app, name="priors")

@@ -1,16 +1,16 @@
 """`rna-predict predict FASTA --out DIR`: all stages in one process, for one sequence or many."""
 
 import dataclasses
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from rna_predict.cli.batch import Outcome, attempt, exit_code
+from rna_predict.cli.batch import Outcome, Pace, attempt, exit_code
 from rna_predict.cli.configuration import Partial, Untrained, Weights, network_settings, split_settings
 from rna_predict.cli.console import LOG, Steps, steps
+from rna_predict.cli.output_folder import check_folder, held_folder
 from rna_predict.cli.stages import Ambiguous, Reactivities, alignment_of, given_files, reactivity_of
 from rna_predict.cli.threads import set_threads
 from rna_predict.errors import InputError
@@ -21,9 +21,13 @@ if TYPE_CHECKING:
     from rna_predict.pipeline import PipelineConfig
 
 
+SUFFIXES = ("pdb", "cif", "json")
+"""Of the files of one RNA."""
+
+
 def predict(
     fasta: Annotated[Path, typer.Argument(help="FASTA with one RNA or many; may be gzipped.")],
-    out: Annotated[Path, typer.Option(help="Folder for <id>.pdb, <id>.cif, <id>.json and status.tsv.")],
+    out: Annotated[Path, typer.Option(help="Folder for <id>.pdb, <id>.cif, <id>.json, status.tsv and manifest.json.")],
     ss: Annotated[
         Path | None,
         typer.Option(
@@ -55,7 +59,6 @@ def predict(
 
     Every RNA asked for is computed; results of an earlier run in the same folder are replaced.
     """
-    check_folder(out)
     set_threads(threads)
     settings = [*network_settings(weights, untrained, partial), *(set_ or [])]
     settings += [] if models is None else [f"stage_d.models={models}"]
@@ -65,19 +68,17 @@ def predict(
     structures, failed = read_structures(ss, sequences, alone=not outcomes)
     alignments = find_alignments(msa, sequences, alone=not outcomes)
     probed = given_files(reactivity or [], [sequence.id for sequence in sequences], "--reactivity")
-    outcomes += failed
-    write_status(out / "status.tsv", outcomes)
+    unfit = {outcome.id for outcome in failed}
+    asked = [
+        Asked(sequence, structures.get(sequence.id), alignments.get(sequence.id), probed.get(sequence.id))
+        for sequence in sequences
+        if sequence.id not in unfit
+    ]
+    check_folder(out)
+    with held_folder(out):
+        outcomes = _predict_all(asked, [*outcomes, *failed], config, out)
     if not sequences:
         raise InputError(f"{fasta}: none of its {len(outcomes)} records can be used; see {out / 'status.tsv'}.")
-    unfit = {outcome.id for outcome in failed}
-    waiting = [sequence for sequence in sequences if sequence.id not in unfit]
-    with steps(len(waiting)) as progress:
-        for sequence in waiting:
-            name = sequence.id
-            asked = Asked(sequence, structures.get(name), alignments.get(name), probed.get(name))
-            outcomes.append(_predict_one(asked, config, out, progress))
-            write_status(out / "status.tsv", outcomes)
-            progress.done()
     raise typer.Exit(exit_code(outcomes))
 
 
@@ -88,6 +89,34 @@ class Asked(NamedTuple):
     given: "GivenStructure | None"
     alignment: Path | None
     reactivity: Path | None
+
+
+def _predict_all(asked: list[Asked], outcomes: list[Outcome], config: "PipelineConfig", out: Path) -> list[Outcome]:
+    """Predict each RNA, the status table growing with them, and at the end list the folder's results by sha256."""
+    table, pace = out / "status.tsv", Pace()
+    pace.write(lambda: write_status(table, outcomes))
+    try:
+        with steps(len(asked)) as progress:
+            for each in asked:
+                outcomes.append(_predict_one(each, config, out, progress))
+                pace.write_when_due(lambda: write_status(table, outcomes))
+                progress.done()
+    finally:
+        write_status(table, outcomes)
+    names = [out / f"{outcome.id}.{suffix}" for outcome in outcomes for suffix in SUFFIXES if outcome.status == "done"]
+    _state_results(out, [table, *names])
+    return outcomes
+
+
+def _state_results(out: Path, paths: list[Path]) -> None:
+    """Add the run's results to the folder's manifest, anew where it is damaged."""
+    from rna_predict.formats.manifest import write_manifest
+
+    try:
+        write_manifest(out, paths, add=True)
+    except InputError as error:
+        LOG.warning("%s It is written anew, with the results of this run alone.", error)
+        write_manifest(out, paths)
 
 
 def _predict_one(asked: Asked, config: "PipelineConfig", out: Path, progress: Steps) -> Outcome:
@@ -108,23 +137,9 @@ def _predict_one(asked: Asked, config: "PipelineConfig", out: Path, progress: St
         write_ensemble(ensemble, out / f"{name}.cif", out / f"{name}.json")
         write_best_pdb(ensemble, out / f"{name}.pdb")
 
-    for suffix in ("pdb", "cif", "json"):
+    for suffix in SUFFIXES:
         (out / f"{sequence.id}.{suffix}").unlink(missing_ok=True)
     return attempt(sequence.id, work, f"{sequence.length} nt, done")
-
-
-def check_folder(out: Path) -> None:
-    """Make the output folder and see that files can be written there, before any work.
-
-    Raises:
-        InputError: it is a file, or nothing can be written.
-    """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=out):
-            pass
-    except OSError as error:
-        raise InputError(f"--out {out}: cannot write there ({error.strerror}). Name another folder.") from error
 
 
 def pipeline_config(config_dir: Path | None, settings: Sequence[str]) -> "PipelineConfig":

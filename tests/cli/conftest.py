@@ -1,47 +1,13 @@
-"""Run the command line in this process, and an ensemble that is quick to make."""
+"""An ensemble that is quick to make."""
 
-import os
-import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 from rna_predict.chemistry.residues import MAX_ATOMS
-from rna_predict.cli.main import main
-from rna_predict.cli.threads import POOLS
 from rna_predict.contracts import Ensemble, Model, Provenance, RnaSequence
 from rna_predict.contracts.structure import full_mask
-
-
-@dataclass
-class Result:
-    """What a command left behind."""
-
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def run(monkeypatch, capsys) -> Iterator[Callable[..., Result]]:
-    """`run("predict", path, …)` returns exit code, stdout and stderr."""
-    before = {name: os.environ.get(name) for name in (*POOLS, "OMP_WAIT_POLICY")}
-
-    def call(*words: object) -> Result:
-        monkeypatch.setattr(sys, "argv", ["rna-predict", *map(str, words)])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        captured = capsys.readouterr()
-        return Result(stop.value.code or 0, captured.out, captured.err)
-
-    yield call
-    for name, value in before.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value
 
 
 @pytest.fixture(scope="session")

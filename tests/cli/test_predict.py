@@ -59,7 +59,11 @@ def test_failing_rnas_are_listed_and_the_others_are_whole(run, stages, tmp_path)
     result = run("predict", write(tmp_path / "x.fasta", FASTA), "--out", out)
     assert result.code == 1
     made = {path.name for path in out.iterdir()}
-    assert made == {"status.tsv", *(f"{name}.{suffix}" for name in ("one", "two") for suffix in ("pdb", "cif", "json"))}
+    assert made == {
+        "status.tsv",
+        "manifest.json",
+        *(f"{name}.{suffix}" for name in ("one", "two") for suffix in ("pdb", "cif", "json")),
+    }
     header, *rows = table(out / "status.tsv")
     assert header == ["id", "status", "seconds", "reason"]
     status = {name: (state, reason) for name, state, _, reason in rows}

@@ -45,5 +45,6 @@ def test_the_rna_with_the_impossible_structure_failed_alone(folder):
         "hairpin.cif",
         "hairpin.json",
         "hairpin.pdb",
+        "manifest.json",
         "status.tsv",
     ]
