@@ -159,6 +159,19 @@ class Record:
         return cls._read(path, with_arrays=False)[0]["digest"]
 
     @classmethod
+    def stated_provenance(cls, path: Path) -> Provenance:
+        """The provenance that a file's header states, without reading its arrays.
+
+        Raises:
+            ContractError: missing, damaged header, foreign schema or version; names the stage to run again.
+        """
+        header = cls._read(path, with_arrays=False)[0]
+        try:
+            return Provenance(**header["provenance"])
+        except (KeyError, TypeError) as error:
+            raise ContractError(f"{path}: provenance: {error}. {cls._again()}") from error
+
+    @classmethod
     def _again(cls) -> str:
         return f"Run {cls.STAGE} again."
 

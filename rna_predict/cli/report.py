@@ -1,0 +1,184 @@
+"""`rna-predict report RESULTS [ID...]`: one HTML page of all predictions, with what failed and why."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rna_predict.cli.console import LOG, steps
+from rna_predict.cli.threads import set_threads
+from rna_predict.errors import InputError, RnaPredictError
+
+if TYPE_CHECKING:
+    from rna_predict.cli.stage_files import StageFiles
+    from rna_predict.contracts import Adjacency
+    from rna_predict.report.costs import Cost
+    from rna_predict.report.details import Entry
+    from rna_predict.report.prediction import Made, Prediction
+
+FIRST_JOB = "prepare_input"
+"""Has a log of every RNA that was begun."""
+
+STATUS_FOLDER = "status"
+
+
+def report(
+    results: Annotated[Path, typer.Argument(help="Folder of the workflow's results: stages/, logs/, benchmarks/.")],
+    ids: Annotated[
+        list[str] | None, typer.Argument(metavar="ID...", help="RNAs to report; default those of the sheet, or all.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The page; default RESULTS/report/index.html.")] = None,
+    samples: Annotated[
+        Path | None, typer.Option(help="Sample sheet: its RNAs, in its order, those that never ran as well.")
+    ] = None,
+    status: Annotated[
+        list[Path] | None,
+        typer.Option(help="JSON file with what became of each RNA; those in RESULTS/status are read by themselves."),
+    ] = None,
+    max_megabytes: Annotated[
+        float,
+        typer.Option(help="Room for models and panels: beyond it the best model of each RNA, then the first RNAs."),
+    ] = 60.0,
+    title: Annotated[str, typer.Option(help="What the page is headed with.")] = "RNA structure predictions",
+    threads: Annotated[int, typer.Option(min=1, help="Threads for BLAS.")] = 1,
+) -> None:
+    """Write one self-contained HTML page: models in 3D, confidence, pairs, checks, costs, and failures with reasons.
+
+    Exit code 0 also where RNAs failed: the page says so. 2 when there is nothing to report.
+    """
+    set_threads(threads)
+    from rna_predict.contracts import atomic_path
+    from rna_predict.report.page import Limits, page
+
+    limits = Limits(megabytes=max_megabytes)
+    names = list(dict.fromkeys(ids or [])) or ids_of(results, samples)
+    reasons = reasons_of(results, status or [])
+    entries: list[Entry] = []
+    with steps(len(names)) as progress:
+        for name in names:
+            progress.now(name)
+            entries.append(entry_of(results, name, reasons))
+            progress.done()
+    path = out or results / "report" / "index.html"
+    text = page(entries, title, limits)
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+    done = sum(entry.row["status"] == "done" for entry in entries)
+    LOG.info("%s: %d of %d RNAs done, %.1f MB", path, done, len(entries), path.stat().st_size / 1e6)
+
+
+def ids_of(results: Path, samples: Path | None) -> list[str]:
+    """The RNAs of a sample sheet in its order, else those that the results hold anything of, by name.
+
+    Raises:
+        InputError: the sheet cannot be read, or the results hold nothing.
+    """
+    if samples is not None:
+        from rna_predict.formats.sample_sheet import read_sample_sheet
+
+        sheet = read_sample_sheet(samples)
+        rows = [(row.line, row.rna.id) for row in sheet.rows] + [(row.line, row.id) for row in sheet.failures]
+        return [id for _, id in sorted(rows)]
+    begun = {path.parent.name for path in (results / "logs").glob(f"*/{FIRST_JOB}.log*")}
+    found = sorted(begun | {path.name for path in (results / "stages").glob("*") if path.is_dir()})
+    if not found:
+        raise InputError(f"{results}: holds no RNA in stages/ or logs/. Name the folder that the workflow writes to.")
+    return found
+
+
+def reasons_of(results: Path, files: Sequence[Path]) -> dict[str, str]:
+    """Reasons by id of what failed, from status files: those of the results, then those that are named.
+
+    Raises:
+        InputError: a file cannot be read.
+    """
+    from rna_predict.report.failures import read_status
+
+    reasons: dict[str, str] = {}
+    for path in [*sorted((results / STATUS_FOLDER).rglob("*.json")), *files]:
+        reasons |= read_status(path)
+    return reasons
+
+
+def entry_of(results: Path, name: str, reasons: dict[str, str]) -> "Entry":
+    """One RNA of the page, with its models or with the reason why it has none."""
+    from rna_predict.cli.stage_files import StageFiles
+    from rna_predict.report.details import entry_of_missing, entry_of_prediction
+    from rna_predict.report.failures import missing
+    from rna_predict.report.prediction import Missing
+
+    files = StageFiles(results / "stages", name)
+    if not files.path("d_confidence.json").is_file():
+        return entry_of_missing(missing(name, results / "logs" / name, reasons))
+    try:
+        return entry_of_prediction(prediction_of(files, results / "benchmarks" / name))
+    except (RnaPredictError, OSError) as error:
+        LOG.warning("%s: its results cannot be shown: %s", name, error)
+        return entry_of_missing(Missing(id=name, stage="report", reason=" ".join(str(error).split())))
+
+
+def prediction_of(files: "StageFiles", benchmarks: Path) -> "Prediction":
+    """What the stages left of one RNA.
+
+    Raises:
+        ContractError: a file is missing, damaged or stale; names the stage to run again.
+    """
+    from rna_predict.report.prediction import Prediction
+
+    sequence = files.sequence()
+    adjacency = files.adjacency(sequence)
+    notices: list[str] = []
+    templates = None
+    if files.path("t_templates.safetensors").is_file():
+        templates = files.templates(sequence, adjacency)
+    else:
+        notices.append("Its templates are not in the results: t_templates.safetensors is not there.")
+    costs, remark = _costs(benchmarks)
+    used = "took part in" if "family" in adjacency.provenance.inputs else "took no part in"
+    families = [f"Family, which {used} stage A's pairs: {found.sentence}." for found in adjacency.families]
+    return Prediction(
+        ensemble=files.ensemble(sequence),
+        adjacency=adjacency,
+        made=made_by(files, adjacency),
+        templates=templates.hits if templates else (),
+        families=tuple(families),
+        costs=costs,
+        notices=(*notices, *remark),
+    )
+
+
+def made_by(files: "StageFiles", adjacency: "Adjacency") -> tuple["Made", ...]:
+    """The path of each stage whose file is there.
+
+    Raises:
+        ContractError: a header is damaged.
+    """
+    from rna_predict.cli.stage_files import RECORDS
+    from rna_predict.contracts import TemplateHits
+    from rna_predict.formats.confidence import read_confidence_json
+    from rna_predict.report.prediction import Made
+
+    records = {
+        "templates": (TemplateHits, "t_templates"),
+        "B torsions": (RECORDS["b_torsions"], "b_torsions"),
+        "B distances": (RECORDS["b_embeddings"], "b_embeddings"),
+        "C reconstruction": (RECORDS["c_coordinates"], "c_coordinates"),
+    }
+    made = [Made(stage="A base pairs", provenance=adjacency.provenance)]
+    for stage, (record, name) in records.items():
+        path = files.path(f"{name}.safetensors")
+        if path.is_file():
+            made.append(Made(stage=stage, provenance=record.stated_provenance(path)))
+    confidence = read_confidence_json(files.path("d_confidence.json"))
+    return (*made, Made(stage="D diffusion", provenance=confidence.provenance))
+
+
+def _costs(folder: Path) -> tuple[tuple["Cost", ...], list[str]]:
+    """Its jobs' costs, or none and why."""
+    from rna_predict.report.costs import read_costs
+
+    try:
+        return read_costs(folder), []
+    except InputError as error:
+        return (), [f"Time and memory cannot be shown: {error}"]

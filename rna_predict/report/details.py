@@ -1,0 +1,161 @@
+"""One RNA on the page: its line in the table of all, what its panel shows, and its models, each packed on its own."""
+
+import base64
+import gzip
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rna_predict.evaluation.geometry_report import GeometryReport
+from rna_predict.formats.dot_bracket import to_dot_bracket
+from rna_predict.report.costs import Cost
+from rna_predict.report.model_details import Measured, measure, model_details
+from rna_predict.report.prediction import Missing, Prediction
+from rna_predict.report.structure_drawing import structure_drawing
+from rna_predict.report.subject import most_probable, subject_of_adjacency
+
+DOTS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
+"""Probabilities above which a pair has a dot: the first that leaves no more than `ROOM`."""
+
+ROOM = 4000
+"""Most dots of probabilities."""
+
+DONE, FAILED, UNFINISHED = "done", "failed", "unfinished"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One RNA of the report.
+
+    Attributes:
+        row: its line in the table, JSON values.
+        panel: what its panel shows besides models, packed; empty for an RNA without a result.
+        models: its models, packed, best first.
+    """
+
+    row: dict[str, Any]
+    panel: str = ""
+    models: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """Its name."""
+        return str(self.row["id"])
+
+    def size(self, models: int | None = None) -> int:
+        """Bytes that it takes on the page with its best models, all of them by default."""
+        return len(self.panel) + sum(len(model) for model in self.models[:models])
+
+
+def packed(content: Any) -> str:
+    """JSON, compressed, in letters that stand in HTML as they are: gzip in base64. Equal content, equal text."""
+    text = json.dumps(content, allow_nan=False, separators=(",", ":"))
+    return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode("ascii")
+
+
+def entry_of_missing(found: Missing) -> Entry:
+    """An RNA without a result: a line with the reason."""
+    status = FAILED if found.failed else UNFINISHED
+    return Entry(row={"id": found.id, "status": status, "stage": found.stage, "reason": found.reason})
+
+
+def entry_of_prediction(prediction: Prediction) -> Entry:
+    """An RNA with its models; geometry, pairs and torsions are measured here.
+
+    Raises:
+        InputError: a model's base pairs cannot be annotated.
+        PredictionError: ViennaRNA has no layout for the structure.
+    """
+    wanted = subject_of_adjacency(prediction.adjacency).pairs
+    measured = [
+        measure(prediction.sequence, model, rank, wanted)
+        for rank, model in enumerate(prediction.ensemble.models, start=1)
+    ]
+    best = measured[0]
+    return Entry(
+        row=_row(prediction, best),
+        panel=packed(_panel(prediction)),
+        models=tuple(packed(model_details(one, best.structure)) for one in measured),
+    )
+
+
+def _row(prediction: Prediction, best: Measured) -> dict[str, Any]:
+    template = prediction.templates[0] if prediction.templates else None
+    peaks = [cost.peak_mb for cost in prediction.costs if cost.peak_mb is not None]
+    return {
+        "id": prediction.id,
+        "status": DONE,
+        "nt": len(prediction.sequence),
+        "pairs": len(subject_of_adjacency(prediction.adjacency).pairs),
+        "plddt": round(best.plddt, 1),
+        "ptm": round(float(best.model.ptm), 2),
+        "models": len(prediction.ensemble.models),
+        "template": None if template is None else template.id,
+        "tm": None if template is None else round(template.expected_tm, 2),
+        "clash": round(best.report.clash_score or 0.0, 1),
+        "faults": _faults(best.report),
+        "fault_text": best.report.faults,
+        "formed": None if best.formed is None else round(best.formed, 3),
+        "seconds": round(sum(cost.seconds for cost in prediction.costs), 1) if prediction.costs else None,
+        "peak_mb": round(max(peaks), 0) if peaks else None,
+        "untrained": prediction.ensemble.provenance.untrained,
+    }
+
+
+def _faults(report: GeometryReport) -> int:
+    return report.bonds.breaks + report.pierced + report.inverted
+
+
+def _panel(prediction: Prediction) -> dict[str, Any]:
+    subject = subject_of_adjacency(prediction.adjacency)
+    shown = most_probable(prediction.adjacency.probability_LL, DOTS, ROOM)
+    dots = [[i, j, round(subject.probability((i, j)) or 0.0, 3)] for i, j in shown.pairs]
+    return {
+        "id": prediction.id,
+        "sequence": prediction.sequence,
+        "dot_bracket": to_dot_bracket(prediction.adjacency.partner_L),
+        "pairs": [list(pair) for pair in subject.pairs],
+        "pair_probabilities": [round(subject.probability(pair) or 0.0, 3) for pair in subject.pairs],
+        "dots": dots,
+        "dot_threshold": shown.threshold,
+        "dots_left_out": shown.left_out,
+        "drawing": structure_drawing(subject),
+        "confidence_kind": prediction.ensemble.confidence_kind,
+        "untrained": prediction.ensemble.provenance.untrained,
+        "made": [
+            {
+                "stage": made.stage,
+                "method": made.provenance.method,
+                "weights": made.provenance.weights,
+                "config": made.provenance.config,
+                "version": made.provenance.package_version,
+            }
+            for made in prediction.made
+        ],
+        "templates": [_template(prediction, index) for index in range(len(prediction.templates))],
+        "families": list(prediction.families),
+        "costs": [_cost(cost) for cost in prediction.costs],
+        "notices": list(prediction.notices),
+    }
+
+
+def _template(prediction: Prediction, index: int) -> dict[str, Any]:
+    hit = prediction.templates[index]
+    aligned = np.array([letter != "-" for letter in hit.letters])
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], aligned.astype(int), [0]])))
+    return {
+        "id": hit.id,
+        "date": hit.date,
+        "length": hit.length,
+        "identity": round(hit.identity, 3),
+        "coverage": round(hit.coverage, 3),
+        "pair_agreement": round(hit.pair_agreement, 3),
+        "expected_tm": round(hit.expected_tm, 3),
+        "aligned": [[int(start), int(end)] for start, end in edges.reshape(-1, 2)],
+    }
+
+
+def _cost(cost: Cost) -> dict[str, Any]:
+    return {"job": cost.job, "seconds": round(cost.seconds, 2), "peak_mb": cost.peak_mb}
