@@ -60,11 +60,11 @@ def predict(
     Every RNA asked for is computed; results of an earlier run in the same folder are replaced.
     """
     set_threads(threads)
-    settings = [*network_settings(weights, untrained, partial), *(set_ or [])]
-    settings += [] if models is None else [f"stage_d.models={models}"]
-    settings += [] if seed is None else [f"stage_d.seed={seed}"]
-    config = pipeline_config(config_dir, settings)
     sequences, outcomes = read_sequences(fasta, ambiguous)
+    if not sequences:
+        check_folder(out)
+        write_status(out / "status.tsv", outcomes)
+        raise InputError(f"{fasta}: none of its {len(outcomes)} records can be used; see {out / 'status.tsv'}.")
     structures, failed = read_structures(ss, sequences, alone=not outcomes)
     alignments = find_alignments(msa, sequences, alone=not outcomes)
     probed = given_files(reactivity or [], [sequence.id for sequence in sequences], "--reactivity")
@@ -74,11 +74,13 @@ def predict(
         for sequence in sequences
         if sequence.id not in unfit
     ]
+    settings = [*network_settings(weights, untrained, partial), *(set_ or [])]
+    settings += [] if models is None else [f"stage_d.models={models}"]
+    settings += [] if seed is None else [f"stage_d.seed={seed}"]
+    config = pipeline_config(config_dir, settings)
     check_folder(out)
     with held_folder(out):
         outcomes = _predict_all(asked, [*outcomes, *failed], config, out)
-    if not sequences:
-        raise InputError(f"{fasta}: none of its {len(outcomes)} records can be used; see {out / 'status.tsv'}.")
     raise typer.Exit(exit_code(outcomes))
 
 

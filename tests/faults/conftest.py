@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from rna_predict.cli.main import main
+
 QUICK = ("stage_c.method=nerf", "stage_d.models=1", "stage_d.steps=2", "stage_d.refine_iterations=10")
 """Settings of real stages with which a hairpin takes a second."""
 
@@ -35,8 +37,11 @@ def predicted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "x.fasta").write_text(f">hairpin\n{HAIRPIN}\n")
     words = ["predict", str(folder / "x.fasta"), "--out", str(folder / "out")]
     words += [word for one in QUICK for word in ("--set", one)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    subprocess.run([sys.executable, "-m", "rna_predict", *words], env=environment, check=True, capture_output=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["rna-predict", *words])
+        with pytest.raises(SystemExit) as stop:
+            main()
+    assert not stop.value.code
     return folder / "out"
 
 
