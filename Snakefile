@@ -24,6 +24,7 @@ include: "workflow/rules/train.smk"
 include: "workflow/rules/tracking.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/submission.smk"
+include: "workflow/rules/report.smk"
 
 
 rule all:

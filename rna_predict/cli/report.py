@@ -1,6 +1,6 @@
 """`rna-predict report RESULTS [ID...]`: one HTML page of all predictions, with what failed and why."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 FIRST_JOB = "prepare_input"
 """Has a log of every RNA that was begun."""
 
-STATUS_FOLDER = "status"
+BATCHES = "batches"
+"""Folder of the results, and of the benchmarks, where stages ran in batches."""
 
 
 def report(
@@ -31,10 +32,6 @@ def report(
     out: Annotated[Path | None, typer.Option(help="The page; default RESULTS/report/index.html.")] = None,
     samples: Annotated[
         Path | None, typer.Option(help="Sample sheet: its RNAs, in its order, those that never ran as well.")
-    ] = None,
-    status: Annotated[
-        list[Path] | None,
-        typer.Option(help="JSON file with what became of each RNA; those in RESULTS/status are read by themselves."),
     ] = None,
     max_megabytes: Annotated[
         float,
@@ -53,12 +50,12 @@ def report(
 
     limits = Limits(megabytes=max_megabytes)
     names = list(dict.fromkeys(ids or [])) or ids_of(results, samples)
-    reasons = reasons_of(results, status or [])
+    shared = batch_costs(results)
     entries: list[Entry] = []
     with steps(len(names)) as progress:
         for name in names:
             progress.now(name)
-            entries.append(entry_of(results, name, reasons))
+            entries.append(entry_of(results, name, shared))
             progress.done()
     path = out or results / "report" / "index.html"
     text = page(entries, title, limits)
@@ -87,21 +84,34 @@ def ids_of(results: Path, samples: Path | None) -> list[str]:
     return found
 
 
-def reasons_of(results: Path, files: Sequence[Path]) -> dict[str, str]:
-    """Reasons by id of what failed, from status files: those of the results, then those that are named.
+def batch_costs(results: Path) -> dict[str, tuple["Cost", ...]] | None:
+    """What each RNA took within batches, by id; None where the results are not of batches.
 
     Raises:
-        InputError: a file cannot be read.
+        InputError: a batch's status or benchmark cannot be read.
     """
-    from rna_predict.report.failures import read_status
+    from rna_predict.report.costs import read_batch_costs
 
-    reasons: dict[str, str] = {}
-    for path in [*sorted((results / STATUS_FOLDER).rglob("*.json")), *files]:
-        reasons |= read_status(path)
-    return reasons
+    if not (results / BATCHES).is_dir():
+        return None
+    return read_batch_costs(results / BATCHES, results / "benchmarks" / BATCHES)
 
 
-def entry_of(results: Path, name: str, reasons: dict[str, str]) -> "Entry":
+def costs_of(results: Path, name: str, shared: Mapping[str, tuple["Cost", ...]] | None) -> tuple["Cost", ...]:
+    """One RNA's costs: of its own jobs, and of its stages within batches where these did the work.
+
+    Raises:
+        InputError: a benchmark cannot be read.
+    """
+    from rna_predict.report.costs import OF_BATCH, read_costs
+
+    own = read_costs(results / "benchmarks" / name)
+    if shared is None:
+        return own
+    return (*shared.get(name, ()), *(cost for cost in own if cost.job not in OF_BATCH.values()))
+
+
+def entry_of(results: Path, name: str, shared: Mapping[str, tuple["Cost", ...]] | None) -> "Entry":
     """One RNA of the page, with its models or with the reason why it has none."""
     from rna_predict.cli.stage_files import StageFiles
     from rna_predict.report.details import entry_of_missing, entry_of_prediction
@@ -110,16 +120,16 @@ def entry_of(results: Path, name: str, reasons: dict[str, str]) -> "Entry":
 
     files = StageFiles(results / "stages", name)
     if not files.path("d_confidence.json").is_file():
-        return entry_of_missing(missing(name, results / "logs" / name, reasons))
+        return entry_of_missing(missing(name, results / "logs" / name))
     try:
-        return entry_of_prediction(prediction_of(files, results / "benchmarks" / name))
+        return entry_of_prediction(prediction_of(files, costs_of(results, name, shared)))
     except (RnaPredictError, OSError) as error:
         LOG.warning("%s: its results cannot be shown: %s", name, error)
         return entry_of_missing(Missing(id=name, stage="report", reason=" ".join(str(error).split())))
 
 
-def prediction_of(files: "StageFiles", benchmarks: Path) -> "Prediction":
-    """What the stages left of one RNA.
+def prediction_of(files: "StageFiles", costs: tuple["Cost", ...]) -> "Prediction":
+    """What the stages left of one RNA, with what it cost.
 
     Raises:
         ContractError: a file is missing, damaged or stale; names the stage to run again.
@@ -134,7 +144,6 @@ def prediction_of(files: "StageFiles", benchmarks: Path) -> "Prediction":
         templates = files.templates(sequence, adjacency)
     else:
         notices.append("Its templates are not in the results: t_templates.safetensors is not there.")
-    costs, remark = _costs(benchmarks)
     used = "took part in" if "family" in adjacency.provenance.inputs else "took no part in"
     families = [f"Family, which {used} stage A's pairs: {found.sentence}." for found in adjacency.families]
     return Prediction(
@@ -144,7 +153,7 @@ def prediction_of(files: "StageFiles", benchmarks: Path) -> "Prediction":
         templates=templates.hits if templates else (),
         families=tuple(families),
         costs=costs,
-        notices=(*notices, *remark),
+        notices=tuple(notices),
     )
 
 
@@ -172,13 +181,3 @@ def made_by(files: "StageFiles", adjacency: "Adjacency") -> tuple["Made", ...]:
             made.append(Made(stage=stage, provenance=record.stated_provenance(path)))
     confidence = read_confidence_json(files.path("d_confidence.json"))
     return (*made, Made(stage="D diffusion", provenance=confidence.provenance))
-
-
-def _costs(folder: Path) -> tuple[tuple["Cost", ...], list[str]]:
-    """Its jobs' costs, or none and why."""
-    from rna_predict.report.costs import read_costs
-
-    try:
-        return read_costs(folder), []
-    except InputError as error:
-        return (), [f"Time and memory cannot be shown: {error}"]

@@ -158,4 +158,4 @@ def _template(prediction: Prediction, index: int) -> dict[str, Any]:
 
 
 def _cost(cost: Cost) -> dict[str, Any]:
-    return {"job": cost.job, "seconds": round(cost.seconds, 2), "peak_mb": cost.peak_mb}
+    return {"job": cost.job, "seconds": round(cost.seconds, 2), "peak_mb": cost.peak_mb, "shared": cost.shared}

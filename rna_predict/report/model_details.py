@@ -86,7 +86,8 @@ def model_details(measured: Measured, best: Structure) -> dict[str, Any]:
     """What the page holds of a model, as JSON values.
 
     `xyz` are thousandths of Å and `b` hundredths of pLDDT, each as the difference to the value before it: atom after
-    atom of the chain, x, y and z in turn. `onto` is the rigid motion [R | t] that lays it on the best model by C4'.
+    atom of the chain, x, y and z in turn. `onto` is the rigid motion [R | t] that lays it on the best model by
+    C4', with the longest axis of that across the screen and the shortest toward the reader.
     `pae` is in tenths of Å, row by row. `torsions` are degrees [8][L], the sugar's phase last, null where undefined.
 
     Args:
@@ -198,9 +199,13 @@ def _clashes(structure: Structure) -> list[list[int]]:
 
 
 def _onto(structure: Structure, best: Structure) -> np.ndarray:
-    """R (row by row) and t, 12 numbers; the identity for an RNA too short to be laid on another."""
+    """R (row by row) and t, 12 numbers; of an RNA too short to have axes only a shift to the middle."""
     moving, fixed = structure.xyz_LA3[:, C4], best.xyz_LA3[:, C4]
-    if structure is best or len(moving) < 3:
-        return np.append(np.eye(3).reshape(-1), np.zeros(3))
+    middle = fixed.mean(axis=0)
+    if len(moving) < 3:
+        return np.append(np.eye(3).reshape(-1), -middle)
+    _, _, axes = np.linalg.svd(fixed - middle)
+    axes[0] *= 1 if axes[0] @ (fixed[-1] - fixed[0]) >= 0 else -1  # the 5' end at the left
+    axes[2] *= np.linalg.det(axes)
     rotation_F33, shift_F3 = fit(moving, fixed, np.ones((1, len(moving))))
-    return np.append(rotation_F33[0].reshape(-1), shift_F3[0])
+    return np.append((axes @ rotation_F33[0]).reshape(-1), axes @ (shift_F3[0] - middle))

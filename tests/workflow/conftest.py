@@ -30,13 +30,13 @@ command, *rest = sys.argv[1:]
 print("attempt of", command)
 parser = argparse.ArgumentParser()
 OPTIONS = "root config config-dir threads out given reactivity msa ambiguous stage stages weights untrained partial"
-for name in (*OPTIONS.split(), "name", "url", "release", "sequences", "confidence"):
+for name in (*OPTIONS.split(), "samples", "name", "url", "release", "sequences", "confidence"):
     parser.add_argument(f"--{name}")
 parser.add_argument("words", nargs="*")
 options = parser.parse_intermixed_args(rest)
 if command == "config" and options.words[0] == "resolve":
     files = [pathlib.Path(options.out, f"{options.stage}.yaml")]
-elif command in ("config", "db", "families", "submission"):
+elif command in ("config", "db", "families", "submission", "report"):
     files = [pathlib.Path(options.out)]
 elif command == "train":
     files = [pathlib.Path(options.out, "partial.safetensors")]

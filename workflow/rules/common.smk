@@ -340,3 +340,11 @@ localrules:
 
 onstart:
     HELD_LOCKS.append(hold_results_folder())
+
+
+AFTER_FAILURE = []  # what to call when a run has failed; Snakemake keeps one handler, so that files add to this list
+
+
+onerror:
+    for act in AFTER_FAILURE:
+        act()

@@ -9,7 +9,7 @@ let opening = 0;
 async function openRna(index, scroll) {
   const row = REPORT.rows[index], turn = ++opening;
   markSelected(index);
-  history.replaceState(null, "", `#${encodeURIComponent(row.id)}`);
+  nameInAddress(row.id);
   byId("panel").hidden = false;
   byId("rna-name").textContent = row.id;
   const panel = row.opens ? await unpack(`panel-${index}`) : null;
@@ -30,6 +30,11 @@ async function openRna(index, scroll) {
   }
   document.documentElement.dataset.ready = row.id;
   if (scroll) byId("panel").scrollIntoView({ block: "start" });
+}
+
+// The address names the RNA, so that a link leads to it; a page that another page holds may not change its address.
+function nameInAddress(id) {
+  if (location.protocol === "file:" || location.protocol.startsWith("http")) history.replaceState(null, "", `#${encodeURIComponent(id)}`);
 }
 
 function drawHeading(row) {
@@ -267,5 +272,5 @@ function drawCosts() {
     return [make("th", { scope: "row" }, cost.job), make("td", { class: "right" }, timeText(cost.seconds)), make("td", {}, make("span", { class: "span" }, bar)), make("td", { class: "right" }, memoryText(cost.peak_mb))];
   });
   const total = costs.reduce((sum, cost) => sum + cost.seconds, 0);
-  byId("costs").replaceChildren(plainTable(["Job", "Time", "", "Memory"], rows), make("p", { class: "faint small" }, `Together ${timeText(total)}; start-up of each job included.`));
+  byId("costs").replaceChildren(plainTable(["Job", "Time", "", "Memory"], rows), make("p", { class: "faint small" }, costs.some((cost) => cost.shared) ? `Together ${timeText(total)}. Its stages ran in batches: time is this RNA's own work, memory the whole batch's.` : `Together ${timeText(total)}; start-up of each job included.`));
 }

@@ -19,6 +19,8 @@ function pdbText(model, onto) {
   return `${lines.join("\n")}\nTER\nEND\n`;
 }
 
+const FIELD_OF_VIEW = 20; // degrees, from the top to the bottom of the picture
+
 function startViewer() {
   try {
     molecule.viewer = $3Dmol.createViewer(byId("viewer"), { backgroundColor: "white", antialias: true, disableFog: false, preserveDrawingBuffer: true });
@@ -29,6 +31,7 @@ function startViewer() {
     byId("viewer").replaceChildren(make("p", { class: "notice bad" }, `The browser gives no WebGL, which the 3D viewer needs. ${molecule.failed}`));
     return;
   }
+  molecule.viewer.setCameraParameters({ fov: FIELD_OF_VIEW });
   new ResizeObserver(() => { molecule.viewer.resize(); molecule.viewer.render(); }).observe(byId("viewer"));
 }
 
@@ -75,8 +78,13 @@ function drawMolecule(keep) {
 
 // The whole molecule as large as it fits; zoomTo alone leaves room for the sphere around it.
 function fitMolecule() {
-  molecule.viewer.zoomTo({ model: 0 });
-  molecule.viewer.zoom(1.45);
+  const viewer = molecule.viewer, half = Math.tan((FIELD_OF_VIEW * Math.PI) / 360), aspect = byId("viewer").clientWidth / byId("viewer").clientHeight;
+  viewer.zoomTo({ model: 0 });
+  const atoms = viewer.getModel(0).selectedAtoms({});
+  const middle = ["x", "y", "z"].map((axis) => (atoms.reduce((most, atom) => Math.max(most, atom[axis]), -Infinity) + atoms.reduce((least, atom) => Math.min(least, atom[axis]), Infinity)) / 2);
+  const needed = atoms.map((atom) => atom.z - middle[2] + Math.max(Math.abs(atom.y - middle[1]), Math.abs(atom.x - middle[0]) / aspect) / half);
+  viewer.setView([...middle.map((value) => -value), 0, 0, 0, 0, 1]);
+  viewer.setPerceivedDistance(1.06 * needed.reduce((most, value) => Math.max(most, value), 20));
 }
 
 function hoverAtom(atom, viewer, event) {
@@ -111,7 +119,7 @@ function markMolecule() {
     const atom = viewer.getModel(0)?.selectedAtoms({ resi: view.residue + 1, atom: "C1'" })[0];
     if (atom) {
       molecule.halo = viewer.addSphere({ center: atom, radius: 2.6, color: PAPER.mark, opacity: 0.35 });
-      molecule.name = viewer.addLabel(residueName(view.residue), { position: atom, fontSize: 13, fontColor: "white", backgroundColor: PAPER.mark, backgroundOpacity: 0.85, inFront: true, alignment: "bottomCenter", screenOffset: { x: 0, y: -10 } });
+      molecule.name = viewer.addLabel(residueName(view.residue), { position: atom, fontSize: 13, fontColor: "white", backgroundColor: PAPER.mark, backgroundOpacity: 0.85, inFront: true, alignment: "bottomCenter", screenOffset: { x: 0, y: 16 } });
     }
   }
   viewer.render();
