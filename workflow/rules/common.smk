@@ -5,6 +5,7 @@ import fcntl
 import hashlib
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -342,7 +343,21 @@ onstart:
     HELD_LOCKS.append(hold_results_folder())
 
 
-AFTER_FAILURE = []  # what to call when a run has failed; Snakemake keeps one handler, so that files add to this list
+PAGE = f"{RESULTS}/report/index.html"
+
+
+def report_after_failure():
+    """Make the page where this run was asked for it and could not get as far: a rule with a missing input never runs."""
+    if not {PAGE, "report"} & {str(target) for target in workflow.dag_settings.targets}:
+        return
+    command = [sys.executable, "-m", "rna_predict", "report", RESULTS, "--samples", config["samples"], "--out", PAGE]
+    made = subprocess.run(command, check=False).returncode == 0
+    logger.info(f"{PAGE}: {'made of what is there' if made else 'could not be made'}; some RNAs failed.")
+
+
+# What to call when a run has failed: Snakemake keeps one handler, so that files add to this list. The page comes first,
+# as others may remove what it reads.
+AFTER_FAILURE = [report_after_failure]
 
 
 onerror:
