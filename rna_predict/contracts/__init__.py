@@ -29,7 +29,7 @@ from rna_predict.contracts.record import (
 )
 from rna_predict.contracts.sequence import RnaSequence
 from rna_predict.contracts.structure import Structure
-from rna_predict.contracts.templates import TemplateHit, TemplateHits
+from rna_predict.contracts.templates import Motif, MotifHit, TemplateHit, TemplateHits
 from rna_predict.contracts.torsions import TORSION_FIELDS, Torsions
 
 __all__ = [
@@ -49,6 +49,8 @@ __all__ = [
     "Loop",
     "LoopDecomposition",
     "Model",
+    "Motif",
+    "MotifHit",
     "Provenance",
     "Reactivity",
     "Record",

@@ -243,9 +243,11 @@ def _freeze(value: np.ndarray) -> None:
         owner.flags.writeable = False
 
 
-def array(dtype: str) -> Any:
-    """Declare an array field of a Record with its dtype."""
-    return field(metadata={"dtype": dtype})
+def array(dtype: str, empty: tuple[int, ...] | None = None) -> Any:
+    """Declare an array field of a Record with its dtype; `empty` is the shape of what it holds where none is given."""
+    if empty is None:
+        return field(metadata={"dtype": dtype})
+    return field(metadata={"dtype": dtype}, default_factory=lambda: np.zeros(empty, dtype=dtype))
 
 
 def array_fields(cls: type[Record]) -> dict[str, str]:

@@ -50,9 +50,56 @@ class TemplateHit(NamedTuple):
         )
 
 
+class MotifHit(NamedTuple):
+    """A loop of a library chain that stands for one of the RNA's, with the pairs that border it.
+
+    Attributes:
+        id: the chain's, in its library.
+        kind: of the loop, `hairpin`, `internal` (bulges too) or `multiloop`.
+        start: where its residues begin in the motifs' arrays.
+        size: number of its residues.
+        similarity: of the letters, in [0, 1].
+        agreement: mean lDDT of the known loop with others of similar letters, in [0, 1].
+        expected_lddt: of these residues.
+        letters: `size` letters, the chain's residues.
+    """
+
+    id: str
+    kind: str
+    start: int
+    size: int
+    similarity: float
+    agreement: float
+    expected_lddt: float
+    letters: str
+
+    @property
+    def sentence(self) -> str:
+        """One line for logs and headers."""
+        return f"{self.kind} of {self.id} ({self.letters}), expected lDDT {self.expected_lddt:.2f}"
+
+
+class Motif(NamedTuple):
+    """A known loop on the RNA.
+
+    Attributes:
+        hit: what it is.
+        residue_N: int32 [N], the RNA's residues.
+        xyz_NA3: float32 [N, MAX_ATOMS, 3], Å, in a coordinate system of its own.
+        mask_NA: bool [N, MAX_ATOMS].
+        linked_N: bool [N-1], residues n and n + 1 of this list are bound.
+    """
+
+    hit: MotifHit
+    residue_N: np.ndarray
+    xyz_NA3: np.ndarray
+    mask_NA: np.ndarray
+    linked_N: np.ndarray
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TemplateHits(Record):
-    """K known structures on one RNA, the highest expected TM-score first; K may be 0.
+    """K known structures on one RNA, the highest expected TM-score first, and known loops; K may be 0.
 
     Each template lies in a coordinate system of its own: nothing is superposed. `provenance.inputs` names
     `a_adjacency`, which the search saw, and `library`.
@@ -69,8 +116,15 @@ class TemplateHits(Record):
         linked_KL: bool [K, L-1], residues i and i + 1 lie on neighbours in the template's chain, O3' bound to P: their
             geometry can be taken over as it is.
         hits: what the hits are, in order.
+        motif_residue_N: int32 [N], the RNA's residues of all known loops, one loop after the other. A residue of a pair
+            between two loops may be in both.
+        motif_xyz_NA3: float32 [N, MAX_ATOMS, 3], Å, atoms as in `xyz_KLA3`; each loop lies in a system of its own.
+        motif_mask_NA: bool [N, MAX_ATOMS], as `mask_KLA` of residues that are there.
+        motif_linked_N: bool [N], the residue is bound to the next one of the list.
+        motifs: what the loops are, the highest expected lDDT first.
     """
 
+    VERSION: ClassVar[int] = 2
     SCHEMA: ClassVar[str] = "rna_predict.templates"
     STAGE: ClassVar[str] = "templates"
 
@@ -80,11 +134,17 @@ class TemplateHits(Record):
     position_KL: np.ndarray = array("int32")
     linked_KL: np.ndarray = array("bool")
     hits: tuple[TemplateHit, ...] = ()
+    motif_residue_N: np.ndarray = array("int32", empty=(0,))
+    motif_xyz_NA3: np.ndarray = array("float32", empty=(0, MAX_ATOMS, 3))
+    motif_mask_NA: np.ndarray = array("bool", empty=(0, MAX_ATOMS))
+    motif_linked_N: np.ndarray = array("bool", empty=(0,))
+    motifs: tuple[MotifHit, ...] = ()
 
     def __post_init__(self) -> None:
         """Raise ContractError when shapes, masks, order or a hit break a rule above."""
         Record.__post_init__(self)
         self._check_hits()
+        self._check_motifs()
         count, length = len(self.hits), self.length
         self.expect_shape("xyz_KLA3", (count, length, MAX_ATOMS, 3))
         self.expect_shape("mask_KLA", (count, length, MAX_ATOMS))
@@ -122,7 +182,61 @@ class TemplateHits(Record):
             raise ContractError(f"hits of {self.id}: not in the order of their expected TM-scores")
         object.__setattr__(self, "hits", hits)
 
+    def _check_motifs(self) -> None:
+        """From a file they come as lists."""
+        try:
+            motifs = tuple(MotifHit(*one) for one in self.motifs)
+        except TypeError as error:
+            raise ContractError(f"motifs of {self.id}: {error}") from error
+        total = sum(motif.size for motif in motifs)
+        self.expect_shape("motif_residue_N", (total,))
+        self.expect_shape("motif_xyz_NA3", (total, MAX_ATOMS, 3))
+        self.expect_shape("motif_mask_NA", (total, MAX_ATOMS))
+        self.expect_shape("motif_linked_N", (total,))
+        start = 0
+        for motif in motifs:
+            letters_fit = len(motif.letters) == motif.size and not set(motif.letters) - set(RESIDUES)
+            if motif.start != start or motif.size < 2 or not letters_fit:
+                raise ContractError(f"motifs of {self.id}: {motif.id} at {motif.start} is not {motif.size} residues")
+            if not all(0 <= value <= 1 for value in (motif.similarity, motif.agreement, motif.expected_lddt)):
+                raise ContractError(f"motifs of {self.id}: {motif.id} has a share outside [0, 1]")
+            own_N = self.motif_residue_N[start : start + motif.size]
+            if len(set(own_N.tolist())) < motif.size or own_N.min() < 0 or own_N.max() >= self.length:
+                raise ContractError(
+                    f"motif_residue_N of {self.id}: {motif.id} names a residue twice or one that is none"
+                )
+            start += motif.size
+        full_NA = full_mask(self.sequence)[self.motif_residue_N]
+        if (self.motif_mask_NA & ~full_NA).any() or self.motif_xyz_NA3[~self.motif_mask_NA].any():
+            raise ContractError(f"motif_mask_NA of {self.id}: an atom that its residue lacks, or one not at zero")
+        expected = [motif.expected_lddt for motif in motifs]
+        if expected != sorted(expected, reverse=True):
+            raise ContractError(f"motifs of {self.id}: not in the order of their expected lDDT")
+        object.__setattr__(self, "motifs", motifs)
+
     @property
     def count(self) -> int:
         """K, number of hits."""
         return len(self.hits)
+
+    @property
+    def any(self) -> bool:
+        """Whether anything was found."""
+        return bool(self.hits or self.motifs)
+
+    @property
+    def known_loops(self) -> list[Motif]:
+        """The known loops with their arrays, the most trusted first."""
+        found = []
+        for hit in self.motifs:
+            own = slice(hit.start, hit.start + hit.size)
+            found.append(
+                Motif(
+                    hit=hit,
+                    residue_N=self.motif_residue_N[own],
+                    xyz_NA3=self.motif_xyz_NA3[own],
+                    mask_NA=self.motif_mask_NA[own],
+                    linked_N=self.motif_linked_N[own][:-1],
+                )
+            )
+        return found

@@ -28,6 +28,16 @@ class Relations:
     weight_N: Tensor
 
 
+def joined(*parts: Relations) -> Relations:
+    """All relations of several sets."""
+    return Relations(
+        **{
+            name: torch.cat([getattr(part, name) for part in parts])
+            for name in ("first", "second", "rotation_N33", "origin_N3", "weight_N")
+        }
+    )
+
+
 ARM = 4.0
 """Å: the lever at which a turn counts as much as a shift, about the radius of a base."""
 

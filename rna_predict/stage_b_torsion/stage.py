@@ -20,6 +20,7 @@ from rna_predict.contracts.alignment import Alignment
 from rna_predict.errors import InputError
 from rna_predict.stage_b_torsion.baseline import BYTES_PER_PAIR, prior_embeddings, prior_torsions
 from rna_predict.stage_b_torsion.config import StageBConfig
+from rna_predict.stage_b_torsion.motif_geometry import motif_torsions, with_motif_distances
 from rna_predict.stage_b_torsion.prior_table import PriorTable, load_table
 from rna_predict.stage_b_torsion.template_geometry import mixed_distances, template_torsions
 from rna_predict.stage_b_torsion.torsion_values import TorsionValues, torsionbert_values
@@ -49,7 +50,7 @@ def predict_torsions(
         adjacency: its base pairs.
         config: settings.
         alignment: of the RNA's homologs; only the trunk reads it, and a warning says where it is not read.
-        templates: known structures on the RNA, which distances and torsions are mixed with; the trunk reads none.
+        templates: known structures and loops on the RNA, mixed into distances and torsions; the trunk reads none.
 
     Raises:
         ContractError: the adjacency or the templates belong to another sequence, or the prior table cannot be used.
@@ -69,7 +70,7 @@ def predict_torsions(
             f"need about {_bytes_needed(sequence, config) / 1e9:.1f} GB. Raise max_length, or split the sequence."
         )
     found = _network(sequence, adjacency, config, alignment)
-    known = templates if templates is not None and templates.hits and config.reads_templates else None
+    known = templates if templates is not None and templates.any and config.reads_templates else None
     return (
         _torsions(sequence, adjacency, config, found, known),
         _with_templates(_embeddings(sequence, adjacency, config, found), known),
@@ -118,18 +119,20 @@ def _with_templates(embeddings: Embeddings, templates: TemplateHits | None) -> E
     """The embeddings with distances that known structures have a share in."""
     if templates is None:
         return embeddings
-    mixed = mixed_distances(
-        embeddings.distogram_GLLB, embeddings.distogram_edges, embeddings.distogram_atoms, templates
-    )
+    edges, atoms = embeddings.distogram_edges, embeddings.distogram_atoms
+    mixed = mixed_distances(embeddings.distogram_GLLB, edges, atoms, templates)
+    mixed = with_motif_distances(mixed, edges, atoms, templates)
     mixed.flags.writeable = False
     return dataclasses.replace(embeddings, distogram_GLLB=mixed, provenance=_told_of(embeddings.provenance, templates))
 
 
 def _told_of(provenance: Provenance, templates: TemplateHits) -> Provenance:
     """The provenance of what is mixed with templates."""
+    whole = f", with {len(templates.hits)} templates ({templates.hits[0].sentence})" if templates.hits else ""
+    loops = f", with {len(templates.motifs)} known loops" if templates.motifs else ""
     return dataclasses.replace(
         provenance,
-        method=f"{provenance.method}, with {len(templates.hits)} templates ({templates.hits[0].sentence})",
+        method=f"{provenance.method}{whole}{loops}",
         inputs={**provenance.inputs, "templates": templates.digest()},
     )
 
@@ -143,7 +146,8 @@ def _torsions(
 ) -> Torsions:
     values, provenance = _torsion_values(sequence, adjacency, config, found)
     if templates is not None:
-        values, provenance = template_torsions(values, templates), _told_of(provenance, templates)
+        values = motif_torsions(template_torsions(values, templates), templates)
+        provenance = _told_of(provenance, templates)
     return values.record(sequence, provenance)
 
 

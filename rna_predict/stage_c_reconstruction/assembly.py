@@ -11,9 +11,10 @@ from rna_predict.contracts import Torsions
 from rna_predict.contracts.loops import LoopDecomposition
 from rna_predict.energy.contacts import contact_table, list_contacts
 from rna_predict.energy.model import EnergyModel, Weights, relax, settle
+from rna_predict.energy.motifs import motif_relations
 from rna_predict.energy.pose import Bodies, Pose, each_alone
-from rna_predict.energy.priors import DistancePrior, TorsionPrior, distance_priors
-from rna_predict.energy.relations import Relations
+from rna_predict.energy.priors import TorsionPrior, distance_priors
+from rna_predict.energy.relations import Relations, joined
 from rna_predict.energy.stems import stem_bodies, stem_relations, unstacked_neighbours
 from rna_predict.errors import PredictionError
 from rna_predict.evaluation.geometry_report import model_report
@@ -66,21 +67,23 @@ def energy_model(
     partner_L: np.ndarray,
     torsions: Torsions,
     config: StageCConfig,
-    distances: tuple[DistancePrior, ...] = (),
+    known: Known | None = None,
 ) -> EnergyModel:
-    """The terms of the assembly: stems, loop priors, torsion priors, links, contacts, and stage B's distances."""
+    """The terms of the assembly: stems, loop priors, torsion priors, links, contacts, and what is known beside."""
     phase = torch.from_numpy(torsions.pucker_phase_L.copy())
     shape = nucleotide_shape(sequence, phase, torch.from_numpy(torsions.pucker_amplitude_L.copy()))
     chain = draw(torsions, 1, 0.0, torch.Generator())
     stems = stem_relations(sequence, partner_L, config.stem_weight, phase)
     loops = _loop_relations(step_frames(shape, chain), partner_L, torsions, config.loop_weight)
+    if known is not None and known.templates is not None:
+        loops = joined(loops, motif_relations(known.templates, partner_L, config.loop_weight, loops.origin_N3))
     return EnergyModel(
         shape=shape,
         table=contact_table(sequence),
         stems=stems,
         loops=loops,
         torsions=_torsion_prior(torsions, chain),
-        distances=distances,
+        distances=() if known is None else distance_priors(known.embeddings),
     )
 
 
@@ -127,10 +130,9 @@ def assemble(
     Raises:
         PredictionError: none is whole; the message says what was wrong with the last.
     """
-    distances, template = (), None
-    if known is not None and config.distance_weight:
-        distances, template = distance_priors(known.embeddings), template_frames(known)
-    model = energy_model(sequence, partner_L, torsions, config, distances)
+    known = known if config.distance_weight else None
+    template = None if known is None else template_frames(known)
+    model = energy_model(sequence, partner_L, torsions, config, known)
     bodies = stem_bodies(partner_L)
     expected = draw(torsions, 1, 0.0, torch.Generator())
     faults = ""
@@ -142,7 +144,7 @@ def assemble(
             chain.own_SL4[0], chain.link_SL2[0] = expected.own_SL4[0], expected.link_SL2[0]
         rotation, origin = grow(sequence, loops, step_frames(model.shape, chain))
         traces = Pose(rotation_SL33=rotation, origin_SL3=origin, torsion_SL4=chain.own_SL4)
-        points = points_from_distances(known.embeddings, config.starts, generator) if known and distances else None
+        points = points_from_distances(known.embeddings, config.starts, generator) if known else None
         if points is not None:
             traces = laid_onto(points, traces, model.shape, bodies, template)
         xyz_LA3 = _close(sequence, model, traces, bodies, config)

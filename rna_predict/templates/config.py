@@ -23,6 +23,12 @@ class TemplatesConfig:
     min_expected_tm: float = 0.35
     """Least expected TM-score of a template, over the whole RNA."""
 
+    motifs: bool = True
+    """Whether each loop of the RNA is also looked up on its own, with the pairs that border it."""
+
+    min_expected_lddt: float = 0.65
+    """Least expected lDDT of a known loop, over its residues."""
+
     max_identity: float = 1.0
     """Chains that share more than this part of the shorter of both are left out: for honest measuring."""
 
@@ -46,6 +52,7 @@ class TemplatesConfig:
         ranges = {
             "max_hits": (0, 1000),
             "min_expected_tm": (0.0, 1.0),
+            "min_expected_lddt": (0.0, 1.0),
             "max_identity": (0.0, 1.0),
             "min_length": (2, 100_000),
             "prefilter": (1, 1_000_000),

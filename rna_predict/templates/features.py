@@ -149,8 +149,7 @@ class Calibration:
 
     def text(self) -> str:
         """As JSON."""
-        weights = dict(zip(TERMS, self.weights, strict=True))
-        return json.dumps({"schema": SCHEMA, "weights": weights, "made_by": self.made_by}, indent=1) + "\n"
+        return weights_text(SCHEMA, TERMS, self.weights, self.made_by)
 
 
 @lru_cache(maxsize=2)
@@ -160,18 +159,35 @@ def read_calibration(path: Path | None = None) -> Calibration:
     Raises:
         ContractError: missing, damaged, or of other terms.
     """
+    weights, made_by = read_weights(path, CALIBRATION, SCHEMA, TERMS, AGAIN)
+    return Calibration(weights=weights, made_by=made_by)
+
+
+def weights_text(schema: str, terms: tuple[str, ...], weights: tuple[float, ...], made_by: dict[str, object]) -> str:
+    """A fit as JSON."""
+    named = dict(zip(terms, weights, strict=True))
+    return json.dumps({"schema": schema, "weights": named, "made_by": made_by}, indent=1) + "\n"
+
+
+def read_weights(
+    path: Path | None, carried: str, schema: str, terms: tuple[str, ...], again: str
+) -> tuple[tuple[float, ...], dict[str, object]]:
+    """Weights of a fit and how it was made, from a file, or from one that the package carries beside this module.
+
+    Raises:
+        ContractError: missing, damaged, or of other terms; ends with `again`.
+    """
     try:
         if path is None:
-            text = resources.files("rna_predict.templates").joinpath(CALIBRATION).read_text(encoding="utf-8")
+            text = resources.files("rna_predict.templates").joinpath(carried).read_text(encoding="utf-8")
         else:
             text = path.read_text(encoding="utf-8")
         stored = json.loads(text)
-        if stored["schema"] != SCHEMA or tuple(stored["weights"]) != TERMS:
-            raise ContractError(f"{path or CALIBRATION}: not a {SCHEMA} of these terms. {AGAIN}")
-        weights = tuple(float(value) for value in stored["weights"].values())
-        return Calibration(weights=weights, made_by=stored["made_by"])
+        if stored["schema"] != schema or tuple(stored["weights"]) != terms:
+            raise ContractError(f"{path or carried}: not a {schema} of these terms. {again}")
+        return tuple(float(value) for value in stored["weights"].values()), stored["made_by"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ContractError(f"{path or CALIBRATION}: not readable ({error}). {AGAIN}") from error
+        raise ContractError(f"{path or carried}: not readable ({error}). {again}") from error
 
 
 def fit(vector_NF: np.ndarray, tm_N: np.ndarray, weight_N: np.ndarray, ridge: float = 1e-4) -> tuple[float, ...]:

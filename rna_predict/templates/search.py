@@ -83,7 +83,7 @@ def search(adjacency: Adjacency, library: Library, config: TemplatesConfig) -> l
     """
     if not config.enabled or config.max_hits == 0 or adjacency.length < config.min_length:
         return []
-    chosen = [n for n in _candidates(adjacency, library, config) if _allowed(library.rows[n], config)]
+    chosen = [n for n in _candidates(adjacency, library, config) if allowed(library.rows[n], config)]
     found = align_rows(adjacency, library.rows, chosen, config.aligned)
     found = [one for one in found if one.expected_tm >= config.min_expected_tm]
     found.sort(key=lambda one: (-one.expected_tm, one.row.id))
@@ -173,7 +173,8 @@ def _candidates(adjacency: Adjacency, library: Library, config: TemplatesConfig)
     return library.nearest(embed(adjacency.sequence, adjacency.partner_L), config.prefilter)
 
 
-def _allowed(row: Row, config: TemplatesConfig) -> bool:
+def allowed(row: Row, config: TemplatesConfig) -> bool:
+    """Whether the config lets a chain count: its day, its id and its cluster."""
     if config.before and not ("" < row.date < config.before):
         return False
     return row.id not in config.exclude and f"cluster:{row.cluster}" not in config.exclude

@@ -37,7 +37,7 @@ def thread(sequence: str, template: str, atoms: Atoms, position_L: np.ndarray) -
         sequence: the query.
         template: letters of the chain.
         atoms: the chain's coordinates.
-        position_L: integer [L], the chain's position for each residue, or -1; strictly rising where it is none.
+        position_L: integer [L], the chain's position for each residue, or -1; none occurs twice.
 
     Returns:
         Phosphate and sugar as in the chain; the base as in the chain where it has the letter and every atom of it,

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from rna_predict.chemistry.residues import C1, O5
-from rna_predict.contracts import EDGES, Embeddings, Provenance, TemplateHit, TemplateHits
+from rna_predict.contracts import EDGES, Embeddings, MotifHit, Provenance, TemplateHit, TemplateHits
 from rna_predict.contracts.loops import decompose
 from rna_predict.energy.pose import Bodies, Pose, each_alone
 from rna_predict.energy.priors import believed_pairs
@@ -299,3 +299,41 @@ def test_stage_c_builds_what_the_distances_say(native, inputs, quick):
     report = geometry_report(told.structure())
     assert (report.faults, report.bonds.breaks) == ("", 0)
     assert report.bonds.bond_max < 0.03
+
+
+def test_a_known_loop_is_built_as_it_is_known(trna, inputs, quick):
+    """The T loop of a tRNA on its own stem, with hardly any distances: all its atoms, stem and loop."""
+    own = slice(48, 65)
+    letters, brackets = trna.sequence[own], "(((((.......)))))"
+    rna = inputs(letters, brackets)
+    vague = embeddings_of(letters, trna.c1_L3[own], spread=12.0)
+    with_loop = loops_of(letters, trna.xyz_LA3[own], trna.mask_LA[own], slice(4, 13))
+    off = []
+    for templates in (with_loop, loops_of(letters, trna.xyz_LA3[own], trna.mask_LA[own], slice(0, 0))):
+        model = reconstruct(*rna, quick, vague, templates)
+        off.append(float(away(torch.tensor(model.xyz_LA3[None, 4:13, C1]), trna.c1_L3[own][4:13])[0]))
+        assert geometry_report(model.structure()).faults == ""
+    assert off[0] < 1.2
+    assert off[1] > off[0] + 0.5
+
+
+def loops_of(sequence: str, xyz_LA3: np.ndarray, mask_LA: np.ndarray, own: slice) -> TemplateHits:
+    """A record without templates, with one known loop or none."""
+    length, residue_N = len(sequence), np.arange(len(sequence), dtype=np.int32)[own]
+    shares = dict.fromkeys(("similarity", "agreement", "expected_lddt"), 0.9)
+    hit = MotifHit(id="1ehz_A", kind="hairpin", start=0, size=len(residue_N), letters=sequence[own], **shares)
+    return TemplateHits(
+        id="probe",
+        sequence=sequence,
+        provenance=Provenance(method="test", package_version="0"),
+        xyz_KLA3=np.zeros((0, length, *xyz_LA3.shape[1:]), dtype=np.float32),
+        mask_KLA=np.zeros((0, *mask_LA.shape), dtype=bool),
+        mask_KL=np.zeros((0, length), dtype=bool),
+        position_KL=np.zeros((0, length), dtype=np.int32),
+        linked_KL=np.zeros((0, length - 1), dtype=bool),
+        motif_residue_N=residue_N,
+        motif_xyz_NA3=xyz_LA3[own].astype(np.float32),
+        motif_mask_NA=mask_LA[own],
+        motif_linked_N=np.arange(len(residue_N)) < len(residue_N) - 1,
+        motifs=(hit,) if len(residue_N) else (),
+    )
