@@ -100,7 +100,6 @@ def write_best_pdb(ensemble: Ensemble, path: Path, remarks: Sequence[str] = ()) 
     lines = (
         f"rna_predict {provenance.package_version}",
         f"method {provenance.method}",
-        *([provenance.partial] if provenance.partial else []),  # the line above is cut at 80 letters
         f"{ensemble.id}: rank 1 of {len(ensemble.models)}, seed {best.seed}",
         f"B-factor column: pLDDT per atom, 0-100, {ensemble.confidence_kind}{', UNTRAINED' * provenance.untrained}",
         f"mean pLDDT {mean_plddt(ensemble.sequence, best.plddt_LA):.2f}, pTM {best.ptm:.3f}",

@@ -1,5 +1,6 @@
 """Write one RNA chain as a PDB file (version 3.3 columns, by gemmi)."""
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from rna_predict.errors import InputError
 
 MAX_RESIDUES = 9999
 MAX_ATOMS_IN_FILE = 99999
+REMARK_WIDTH = 69
+"""Letters of a remark in a line of 80."""
 _LOWEST, _HIGHEST = -999.999, 9999.999
 
 
@@ -29,7 +32,7 @@ def write_pdb(
         path: replaced if it exists.
         plddt_LA: 0-100 for the B-factor column; 0.00 where none is given.
         chain: one letter or digit.
-        remarks: lines that stand as `REMARK   1 …` at the top.
+        remarks: what stands as `REMARK   1 …` at the top, wrapped at 80 columns.
 
     Raises:
         InputError: more than 9999 residues or 99999 atoms (TER included), a number or coordinate that the columns
@@ -53,7 +56,7 @@ def pdb_text(
         raise InputError(
             f"{structure.id}: pLDDT of shape {plddt_LA.shape} does not fit atoms {structure.mask_LA.shape}"
         )
-    lines = [f"REMARK   1 {remark}"[:80] for remark in remarks]
+    lines = [f"REMARK   1 {part}" for remark in remarks for part in textwrap.wrap(remark, REMARK_WIDTH)]
     model = gemmi_structure(structure, plddt_LA, chain)
     options = gemmi.PdbWriteOptions(minimal=True, cryst1_record=False, ter_records=True, end_record=True)
     return "".join(f"{line}\n" for line in lines) + model.make_pdb_string(options)

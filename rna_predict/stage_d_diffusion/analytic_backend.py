@@ -1,4 +1,4 @@
-"""The baseline: an analytic denoiser, heuristic confidence, no learned weights."""
+"""An analytic denoiser under the energy of stems, loops and stage B's distances; no weights of its own."""
 
 import dataclasses
 
@@ -20,7 +20,8 @@ from rna_predict.stage_d_diffusion.ranking import energy_score
 from rna_predict.stage_d_diffusion.sampler import SeededDraws, from_structure, noise_schedule, sample
 from rna_predict.stage_d_diffusion.sampling import draw_samples
 
-METHOD = "analytic baseline, no learned weights"
+METHOD = "analytic energy"
+"""What a model says of its making, before where its distances are from."""
 
 REMEDY = "Try another stage_d.seed, more stage_d.refine_iterations, or a smaller stage_d.stem_shift."
 
@@ -41,7 +42,7 @@ def analytic_models(inputs: StageDInputs, config: StageDConfig) -> Judged:
         confidences=heuristic_confidence(xyz_SLA3, inputs.adjacency, inputs.embeddings),
         scores=[energy_score(one) for one in samples],
         confidence_kind="heuristic",
-        method=METHOD,
+        method=f"{METHOD}; distances: {inputs.embeddings.provenance.method}",
     )
 
 

@@ -272,7 +272,8 @@ def test_untrained_ensembles_say_so_wherever_they_go(untrained_ensemble, untrain
 def test_an_analytic_ensemble_on_an_untrained_trunk_says_so_too(untrained, hairpin):
     quick = StageDConfig(models=1, steps=2, iterations=2, refine_iterations=60)
     found = sample_ensemble(hairpin.sequence, untrained, quick).provenance
-    assert found.method == "UNTRAINED random weights in stage B; analytic baseline, no learned weights"
+    assert found.method == f"analytic energy; distances: {untrained.embeddings.provenance.method}"
+    assert "UNTRAINED random weights" in found.method
     assert found.untrained
     assert not sample_ensemble(hairpin.sequence, hairpin.records(), quick).provenance.untrained
 

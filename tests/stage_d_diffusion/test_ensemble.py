@@ -68,7 +68,7 @@ def test_models_are_ranked_by_their_energy_and_differ(ensemble, quick, hairpin):
 
 def test_the_ensemble_says_how_it_was_made(ensemble, tiny, hairpin):
     assert ensemble.confidence_kind == "heuristic"
-    assert "no learned weights" in ensemble.provenance.method
+    assert ensemble.provenance.method == f"analytic energy; distances: {hairpin.embeddings.provenance.method}"
     assert ensemble.provenance.weights == "none"
     assert ensemble.provenance.inputs == {
         "a_adjacency": hairpin.adjacency.digest(),
