@@ -12,11 +12,7 @@ include: "workflow/rules/common.smk"
 include: "workflow/rules/settings.smk"
 include: "workflow/rules/inputs.smk"
 include: "workflow/rules/families.smk"
-include: "workflow/rules/stage_a.smk"
-include: "workflow/rules/templates.smk"
-include: "workflow/rules/stage_b.smk"
-include: "workflow/rules/stage_c.smk"
-include: "workflow/rules/stage_d.smk"
+include: "workflow/rules/stages.smk"
 include: "workflow/rules/relax.smk"
 include: "workflow/rules/draw.smk"
 include: "workflow/rules/dataset.smk"
@@ -30,6 +26,6 @@ include: "workflow/rules/report.smk"
 rule all:
     default_target: True
     input:
-        expand(rules.export_prediction.output, id=SAMPLES),
+        of_every_rna(rules.export_prediction.output),
         relaxed_of_config,
         tracked_of_config,

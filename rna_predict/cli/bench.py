@@ -22,6 +22,7 @@ BENCHMARKS = {
     "stage-a": "rna_predict.cli.bench_stage_a",
     "families": "rna_predict.cli.bench_families",
     "templates": "rna_predict.cli.bench_templates",
+    "workflow": "rna_predict.cli.bench_workflow",
 }
 """Name and module; the module's `run()` returns the table's rows, each a mapping of the same keys, and the figures."""
 
@@ -34,7 +35,7 @@ ABOUT = {
 }
 """One sentence each, for the help."""
 
-OWN_OPTIONS = ("fold", "stage-a", "families", "templates")
+OWN_OPTIONS = ("fold", "stage-a", "families", "templates", "workflow")
 """Benchmarks whose module has a `command` with options of its own, and no `run()`."""
 
 

@@ -1,12 +1,14 @@
 """The workflow's subcommands: each reads and writes files of the contract table, for one id or many."""
 
-from collections.abc import Callable
+import csv
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rna_predict.cli.batch import exit_code, run_batch
+from rna_predict.cli.stored import StageRun, Work, run_stored
 from rna_predict.cli.threads import set_threads
 from rna_predict.errors import InputError
 
@@ -30,6 +32,18 @@ Reactivities = Annotated[
     typer.Option(help="ID=FILE: reactivities of chemical probing (.shape, or one a line), -999 for none."),
 ]
 
+StoreFolder = Annotated[
+    Path | None,
+    typer.Option(
+        help="Instead of --root: take each id's result from this store, or make it and put it there. The exit code is "
+        "0 where ids failed: --status says which, and why."
+    ),
+]
+Upstream = Annotated[Path | None, typer.Option(help="With --store: the status of the stage before.")]
+AttemptsLeft = Annotated[
+    int, typer.Option(min=0, help="With --store: how often the job is tried again where memory or disk ran out.")
+]
+
 STAGES_ROOT = Path("results/stages")
 
 
@@ -40,10 +54,6 @@ def prepare(
     status: Status = None,
 ) -> None:
     """Check sequences and write each as canonical FASTA (A C G U)."""
-    from rna_predict.cli.console import LOG
-    from rna_predict.formats.fasta import write_fasta
-    from rna_predict.formats.normalise import checked_sequence
-
     sequences: dict[str, str] = {}
     for record in records:
         name, equals, letters = record.partition("=")
@@ -52,10 +62,7 @@ def prepare(
         sequences[name] = letters
 
     def work(name: str) -> None:
-        sequence, notices = checked_sequence(name, sequences[name], ambiguous)
-        for notice in notices:
-            LOG.warning("%s: %s", name, notice.message)
-        write_fasta(sequence, root / name / "sequence.fasta")
+        write_sequence(name, sequences[name], ambiguous, root / name / "sequence.fasta")
 
     raise typer.Exit(exit_code(run_batch(list(sequences), work, status, "sequence written")))
 
@@ -68,27 +75,50 @@ def stage_a(
     reactivity: Reactivities = None,
     threads: Threads = 1,
     status: Status = None,
+    store: StoreFolder = None,
+    samples: Annotated[
+        Path | None, typer.Option(help="With --store: the sample sheet, which has the ids' sequences.")
+    ] = None,
+    ambiguous: Ambiguous = "refuse",
+    attempts_left: AttemptsLeft = 0,
 ) -> None:
     """Base pairs: probabilities and a valid matching; the RNA's families and their alignment with it."""
     set_threads(threads)
-    from rna_predict.formats.dot_bracket import write_dbn
-    from rna_predict.formats.secondary_structure import read_given
-    from rna_predict.stage_a_adjacency.family import write_family
-    from rna_predict.stage_a_adjacency.stage import predict_adjacency
-
     structures = given_files(given or [], ids)
     probed = given_files(reactivity or [], ids, "--reactivity")
+    letters = letters_of(samples, ids) if store else {}
 
-    def work(files: "StageFiles", settings: Any) -> None:
-        sequence = files.sequence()
-        path = structures.get(files.id)
-        structure = read_given(path, sequence) if path else None
-        adjacency = predict_adjacency(sequence, settings, structure, reactivity_of(sequence, probed.get(files.id)))
-        adjacency.save(files.path("a_adjacency.safetensors"))
-        write_dbn(adjacency, files.path("a_adjacency.dbn"))
-        write_family(adjacency, settings, files.path("a_family.a3m"), files.path("a_family.json"))
+    def load() -> Work:
+        from rna_predict.formats.dot_bracket import write_dbn
+        from rna_predict.formats.secondary_structure import read_given
+        from rna_predict.stage_a_adjacency.family import write_family
+        from rna_predict.stage_a_adjacency.stage import predict_adjacency
 
-    _run("stage_a", ids, root, config, status, work)
+        def work(files: "StageFiles", settings: Any) -> None:
+            if store:
+                write_sequence(files.id, letters[files.id], ambiguous, files.path("sequence.fasta"))
+            sequence = files.sequence()
+            path = structures.get(files.id)
+            structure = read_given(path, sequence) if path else None
+            adjacency = predict_adjacency(sequence, settings, structure, reactivity_of(sequence, probed.get(files.id)))
+            adjacency.save(files.path("a_adjacency.safetensors"))
+            write_dbn(adjacency, files.path("a_adjacency.dbn"))
+            write_family(adjacency, settings, files.path("a_family.a3m"), files.path("a_family.json"))
+
+        return work
+
+    run = StageRun(
+        stage="stage_a",
+        ids=ids,
+        config=config,
+        status=status,
+        store=store,
+        attempts_left=attempts_left,
+        facts=facts_of(
+            ids, given=structures, reactivity=probed, letters=letters, ambiguous=dict.fromkeys(ids, ambiguous)
+        ),
+    )
+    run_stage(run, root, load)
 
 
 def stage_b(
@@ -101,67 +131,130 @@ def stage_b(
     ] = None,
     threads: Threads = 1,
     status: Status = None,
+    store: StoreFolder = None,
+    upstream: Upstream = None,
+    attempts_left: AttemptsLeft = 0,
 ) -> None:
     """Torsions and the pair representation, from the base pairs."""
     set_threads(threads)
-    from rna_predict.stage_b_torsion.stage import predict_torsions
-
     alignments = given_files(msa or [], ids, "--msa")
 
-    def work(files: "StageFiles", settings: Any) -> None:
-        sequence = files.sequence()
-        path = alignments.get(files.id)
-        if path is None and settings.reads_family:
-            alignment = files.family_alignment(sequence)
-        else:
-            alignment = alignment_of(sequence, path)
-        adjacency = files.adjacency(sequence)
-        templates = files.templates(sequence, adjacency) if settings.reads_templates else None
-        torsions, embeddings = predict_torsions(sequence, adjacency, settings, alignment, templates)
-        torsions.save(files.path("b_torsions.safetensors"))
-        embeddings.save(files.path("b_embeddings.safetensors"))
+    def load() -> Work:
+        from rna_predict.stage_b_torsion.stage import predict_torsions
 
-    _run("stage_b", ids, root, config, status, work)
+        def work(files: "StageFiles", settings: Any) -> None:
+            sequence = files.sequence()
+            path = alignments.get(files.id)
+            if path is None and settings.reads_family:
+                alignment = files.family_alignment(sequence)
+            else:
+                alignment = alignment_of(sequence, path)
+            adjacency = files.adjacency(sequence)
+            templates = files.templates(sequence, adjacency) if settings.reads_templates else None
+            torsions, embeddings = predict_torsions(sequence, adjacency, settings, alignment, templates)
+            torsions.save(files.path("b_torsions.safetensors"))
+            embeddings.save(files.path("b_embeddings.safetensors"))
+
+        return work
+
+    run = StageRun(
+        stage="stage_b",
+        ids=ids,
+        config=config,
+        status=status,
+        store=store,
+        upstream=upstream,
+        attempts_left=attempts_left,
+        facts=facts_of(ids, msa=alignments),
+    )
+    run_stage(run, root, load)
 
 
-def stage_c(ids: Ids, root: Root = STAGES_ROOT, config: Config = None, threads: Threads = 1, status: Status = None):
+def stage_c(
+    ids: Ids,
+    root: Root = STAGES_ROOT,
+    config: Config = None,
+    threads: Threads = 1,
+    status: Status = None,
+    store: StoreFolder = None,
+    upstream: Upstream = None,
+    attempts_left: AttemptsLeft = 0,
+) -> None:
     """Coordinates of all heavy atoms, from base pairs and torsions."""
     set_threads(threads)
-    from rna_predict.formats.pdb import write_pdb
-    from rna_predict.stage_c_reconstruction.stage import reconstruct
 
-    def work(files: "StageFiles", settings: Any) -> None:
-        sequence = files.sequence()
-        adjacency = files.adjacency(sequence)
-        torsions, embeddings = files.torsions(sequence, adjacency), files.embeddings(sequence, adjacency)
-        templates = files.templates(sequence, adjacency)
-        coordinates = reconstruct(sequence, adjacency, torsions, settings, embeddings, templates)
-        coordinates.save(files.path("c_coordinates.safetensors"))
-        write_pdb(coordinates.structure(), files.path("c_coordinates.pdb"))
+    def load() -> Work:
+        from rna_predict.formats.pdb import write_pdb
+        from rna_predict.stage_c_reconstruction.stage import reconstruct
 
-    _run("stage_c", ids, root, config, status, work)
+        def work(files: "StageFiles", settings: Any) -> None:
+            sequence = files.sequence()
+            adjacency = files.adjacency(sequence)
+            torsions, embeddings = files.torsions(sequence, adjacency), files.embeddings(sequence, adjacency)
+            templates = files.templates(sequence, adjacency)
+            coordinates = reconstruct(sequence, adjacency, torsions, settings, embeddings, templates)
+            coordinates.save(files.path("c_coordinates.safetensors"))
+            write_pdb(coordinates.structure(), files.path("c_coordinates.pdb"))
+
+        return work
+
+    run = StageRun(
+        stage="stage_c",
+        ids=ids,
+        config=config,
+        status=status,
+        store=store,
+        upstream=upstream,
+        attempts_left=attempts_left,
+    )
+    run_stage(run, root, load)
 
 
-def stage_d(ids: Ids, root: Root = STAGES_ROOT, config: Config = None, threads: Threads = 1, status: Status = None):
-    """An ensemble of ranked models with confidence, from all that came before."""
+def stage_d(
+    ids: Ids,
+    root: Root = STAGES_ROOT,
+    config: Config = None,
+    threads: Threads = 1,
+    status: Status = None,
+    store: StoreFolder = None,
+    upstream: Upstream = None,
+    attempts_left: AttemptsLeft = 0,
+) -> None:
+    """An ensemble of ranked models with confidence, from all that came before; with --store also the best alone."""
     set_threads(threads)
-    from rna_predict.formats.models import write_ensemble
-    from rna_predict.stage_d_diffusion.inputs import StageDInputs
-    from rna_predict.stage_d_diffusion.stage import sample_ensemble
 
-    def work(files: "StageFiles", settings: Any) -> None:
-        sequence = files.sequence()
-        adjacency = files.adjacency(sequence)
-        inputs = StageDInputs(
-            adjacency=adjacency,
-            torsions=files.torsions(sequence, adjacency),
-            embeddings=files.embeddings(sequence, adjacency),
-            coordinates=files.coordinates(sequence, adjacency),
-        )
-        ensemble = sample_ensemble(sequence, inputs, settings)
-        write_ensemble(ensemble, files.path("d_models.cif"), files.path("d_confidence.json"))
+    def load() -> Work:
+        from rna_predict.formats.models import export_best, write_ensemble
+        from rna_predict.stage_d_diffusion.inputs import StageDInputs
+        from rna_predict.stage_d_diffusion.stage import sample_ensemble
 
-    _run("stage_d", ids, root, config, status, work)
+        def work(files: "StageFiles", settings: Any) -> None:
+            sequence = files.sequence()
+            adjacency = files.adjacency(sequence)
+            inputs = StageDInputs(
+                adjacency=adjacency,
+                torsions=files.torsions(sequence, adjacency),
+                embeddings=files.embeddings(sequence, adjacency),
+                coordinates=files.coordinates(sequence, adjacency),
+            )
+            ensemble = sample_ensemble(sequence, inputs, settings)
+            write_ensemble(ensemble, files.path("d_models.cif"), files.path("d_confidence.json"))
+            if store:
+                best = files.ensemble(sequence)
+                export_best(best, files.path("prediction.pdb"), files.path("prediction.cif"))
+
+        return work
+
+    run = StageRun(
+        stage="stage_d",
+        ids=ids,
+        config=config,
+        status=status,
+        store=store,
+        upstream=upstream,
+        attempts_left=attempts_left,
+    )
+    run_stage(run, root, load)
 
 
 def export(
@@ -234,18 +327,57 @@ def given_files(pairs: list[str], ids: list[str], option: str = "--given") -> di
     return files
 
 
-def _run(
-    stage: str,
-    ids: list[str],
-    root: Path,
-    config: Path | None,
-    status: Path | None,
-    work: Callable[["StageFiles", Any], None],
-) -> None:
-    """Read the stage's settings once, then do each id."""
+def write_sequence(name: str, letters: str, ambiguous: str, path: Path) -> None:
+    """Check an RNA's letters and write them as canonical FASTA; what was changed is logged.
+
+    Raises:
+        InputError: letters that are refused, naming the position.
+    """
+    from rna_predict.cli.console import LOG
+    from rna_predict.formats.fasta import write_fasta
+    from rna_predict.formats.normalise import checked_sequence
+
+    sequence, notices = checked_sequence(name, letters, ambiguous)
+    for notice in notices:
+        LOG.warning("%s: %s", name, notice.message)
+    write_fasta(sequence, path)
+
+
+def letters_of(sheet: Path | None, ids: list[str]) -> dict[str, str]:
+    """The sequences of these ids as they stand in the sample sheet, which the workflow has checked.
+
+    Raises:
+        InputError: no sheet, or an id is not in it.
+    """
+    if sheet is None:
+        raise InputError("--store: stage A needs --samples as well, the sheet that has the sequences.")
+    lines = sheet.read_text(encoding="utf-8-sig").splitlines()
+    lines = [line for line in lines if line.strip() and not line.startswith("#")]
+    rows = csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
+    found = {(row["id"] or "").strip(): (row["sequence"] or "").strip() for row in rows}
+    missing = [name for name in ids if name not in found]
+    if missing:
+        raise InputError(f"{sheet}: no such id: {', '.join(missing[:5])}. Was the sheet changed during the run?")
+    return {name: found[name] for name in ids}
+
+
+def facts_of(ids: list[str], **columns: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """By id, what decides its result: the values that the columns have for it."""
+    return {name: {what: column[name] for what, column in columns.items() if name in column} for name in ids}
+
+
+def run_stage(run: StageRun, root: Path, load: Callable[[], Work]) -> None:
+    """Do each id in its folder below `root`, or through the store where the command names one.
+
+    Raises:
+        typer.Exit: always, with the exit code.
+    """
+    if run.store is not None:
+        run_stored(run, load)
     from rna_predict.cli.stage_files import StageFiles
     from rna_predict.config import read_stage_config
 
-    settings = read_stage_config(stage, config)
-    outcomes = run_batch(ids, lambda name: work(StageFiles(root, name), settings), status, f"{stage} done")
+    work = load()
+    settings = read_stage_config(run.stage, run.config)
+    outcomes = run_batch(run.ids, lambda name: work(StageFiles(root, name), settings), run.status, f"{run.stage} done")
     raise typer.Exit(exit_code(outcomes))

@@ -1,15 +1,29 @@
 """`rna-predict templates`: build a library of known structures, search it, and fit what a hit is worth."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rna_predict.cli.batch import exit_code, run_batch
 from rna_predict.cli.bench import print_result
 from rna_predict.cli.console import LOG, steps
-from rna_predict.cli.stages import STAGES_ROOT, Config, Ids, Root, Status, Threads
+from rna_predict.cli.stages import (
+    STAGES_ROOT,
+    AttemptsLeft,
+    Config,
+    Ids,
+    Root,
+    Status,
+    StoreFolder,
+    Threads,
+    Upstream,
+    run_stage,
+)
+from rna_predict.cli.stored import StageRun, Work
 from rna_predict.cli.threads import set_threads
+
+if TYPE_CHECKING:
+    from rna_predict.cli.stage_files import StageFiles
 
 app = typer.Typer(help="Known structures as templates: build a library, search it.", no_args_is_help=True)
 
@@ -120,23 +134,58 @@ def calibrate(
     print_result([], {name: value for name, value in calibration.made_by.items() if name != "command"})
 
 
+@app.command("calibrate-motifs")
+def calibrate_motifs(
+    out: Annotated[Path, typer.Option(help="The JSON file to write.")], library: LibraryOption = ""
+) -> None:
+    """Fit the expected lDDT of a known loop to those of a library's own loops; seconds on one core."""
+    from rna_predict.atomic import atomic_path
+    from rna_predict.cli.motif_calibration import fit_motifs, motif_samples
+    from rna_predict.templates.library import open_library
+
+    opened = open_library(library)
+    made_by: dict[str, object] = {
+        "command": "rna-predict templates calibrate-motifs",
+        "library": opened.digest,
+    }
+    calibration = fit_motifs(motif_samples(opened), made_by)
+    with atomic_path(out) as temporary:
+        temporary.write_text(calibration.text(), encoding="utf-8")
+    print_result([], {name: value for name, value in calibration.made_by.items() if name != "command"})
+
+
 def stage_templates(
-    ids: Ids, root: Root = STAGES_ROOT, config: Config = None, threads: Threads = 1, status: Status = None
+    ids: Ids,
+    root: Root = STAGES_ROOT,
+    config: Config = None,
+    threads: Threads = 1,
+    status: Status = None,
+    store: StoreFolder = None,
+    upstream: Upstream = None,
+    attempts_left: AttemptsLeft = 0,
 ) -> None:
     """Known structures that are like the RNA, threaded onto it, from the base pairs."""
     set_threads(threads)
-    from rna_predict.cli.stage_files import StageFiles
-    from rna_predict.config import read_stage_config
-    from rna_predict.templates.stage import find_templates, write_summary
 
-    settings: Any = read_stage_config("templates", config)
+    def load() -> Work:
+        from rna_predict.templates.stage import find_templates, write_summary
 
-    def work(name: str) -> None:
-        files = StageFiles(root, name)
-        templates = find_templates(files.adjacency(files.sequence()), settings)
-        for hit in templates.hits:
-            LOG.info("%s: %s", name, hit.sentence)
-        templates.save(files.path("t_templates.safetensors"))
-        write_summary(templates, files.path("t_templates.json"))
+        def work(files: "StageFiles", settings: Any) -> None:
+            templates = find_templates(files.adjacency(files.sequence()), settings)
+            for hit in templates.hits:
+                LOG.info("%s: %s", files.id, hit.sentence)
+            templates.save(files.path("t_templates.safetensors"))
+            write_summary(templates, files.path("t_templates.json"))
 
-    raise typer.Exit(exit_code(run_batch(ids, work, status, "templates done")))
+        return work
+
+    run = StageRun(
+        stage="templates",
+        ids=ids,
+        config=config,
+        status=status,
+        store=store,
+        upstream=upstream,
+        attempts_left=attempts_left,
+    )
+    run_stage(run, root, load)

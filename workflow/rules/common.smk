@@ -82,6 +82,16 @@ def reactivity_of(wildcards):
     return row_of(wildcards).get("reactivity") or []
 
 
+def of_every_rna(patterns):
+    """Input function: these files of all RNAs. A function, so that only a run that needs them pays for the list: with
+    10,000 RNAs it takes seconds, and every job of a cluster reads these files again."""
+
+    def files(wildcards):
+        return expand(patterns, id=SAMPLES)
+
+    return files
+
+
 def root_of_stages(wildcards, output):
     """The folder above the RNA's own: what the stage commands take as --root."""
     return str(Path(output[0]).parents[1])
@@ -251,16 +261,20 @@ def network_sizes():
 def memory_of(stage):
     """Resource function for mem_mb: grows with the square of the length and with each attempt; where networks run,
     with a third to spare over what they are estimated to take."""
-    base, per_pair = MEMORY_MB[stage]
 
     def mem_mb(wildcards, attempt):
-        length = len(sequence_of(wildcards))
-        mb = base + per_pair * length**2
-        if NETWORK and stage in NETWORK_STAGES:
-            mb += 1.33e-6 * peak_bytes(NETWORK, stage, Run(length=length, cycles=NETWORK.cycles))
-        return int(mb * attempt)
+        return int(megabytes(stage, len(sequence_of(wildcards))) * attempt)
 
     return mem_mb
+
+
+def megabytes(stage, length):
+    """What a stage takes for an RNA of this length."""
+    base, per_pair = MEMORY_MB[stage]
+    mb = base + per_pair * length**2
+    if NETWORK and stage in NETWORK_STAGES:
+        mb += 1.33e-6 * peak_bytes(NETWORK, stage, Run(length=length, cycles=NETWORK.cycles))
+    return mb
 
 
 # Minutes as base + per_residue * length, generous on purpose.
@@ -276,17 +290,20 @@ RUNTIME_MIN = {
 
 def runtime_of(stage):
     """Resource function for runtime in minutes: grows with the length and with each attempt."""
-    base, per_residue = RUNTIME_MIN[stage]
 
     def runtime(wildcards, attempt):
-        length = len(sequence_of(wildcards))
-        minutes = base + per_residue * length
-        if NETWORK and stage in NETWORK_STAGES:
-            parts = works(NETWORK, Run(length=length, cycles=NETWORK.cycles))[stage].values()
-            minutes += sum(part.flops for part in parts) / FLOPS / 60
-        return int(minutes * attempt)
+        return int((RUNTIME_MIN[stage][0] + minutes(stage, len(sequence_of(wildcards)))) * attempt)
 
     return runtime
+
+
+def minutes(stage, length):
+    """What a stage takes for an RNA of this length, its start left out."""
+    taken = RUNTIME_MIN[stage][1] * length
+    if NETWORK and stage in NETWORK_STAGES:
+        parts = works(NETWORK, Run(length=length, cycles=NETWORK.cycles))[stage].values()
+        taken += sum(part.flops for part in parts) / FLOPS / 60
+    return taken
 
 
 HELD_LOCKS = []  # an open file is what holds the lock: it must outlive the function
@@ -324,6 +341,7 @@ wildcard_constraints:
     stage="stage_[a-d]|templates",
     run=r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}",
     id=r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}",
+    batch=r"to\d+nt_\d+of\d+|only_[A-Za-z0-9][A-Za-z0-9_.-]{0,63}",
 
 
 # The download stays on the submit host: nodes of a cluster often have no way out.

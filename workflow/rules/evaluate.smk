@@ -1,7 +1,7 @@
 rule evaluation:
     """Score results/preds against the natives of the config. Asked for by name: snakemake --cores 2 evaluation."""
     input:
-        models=expand(rules.export_prediction.output.pdb, id=SAMPLES),
+        models=of_every_rna(rules.export_prediction.output.pdb),
         natives=natives_folder,
         samples=config["samples"],
     output:

@@ -2,7 +2,7 @@
 rule submission:
     """C1' of the five best models of every RNA of the sheet: snakemake --cores 2 results/submission.csv."""
     input:
-        models=expand(rules.stage_d_diffusion.output.models, id=SAMPLES),
+        models=of_every_rna(rules.stage_d_diffusion.output.models),
         samples=config["samples"],
     output:
         table=f"{RESULTS}/submission.csv",

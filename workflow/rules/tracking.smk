@@ -3,9 +3,9 @@ rule track_predictions:
     """Add all predictions to the database that `tracking` names, so that one job alone writes there. Part of `all`
     where that is set; asked for by name: snakemake --cores 2 track_predictions."""
     input:
-        models=expand(rules.stage_d_diffusion.output.models, id=SAMPLES),
-        confidence=expand(rules.stage_d_diffusion.output.confidence, id=SAMPLES),
-        embeddings=expand(rules.stage_b_torsion.output.embeddings, id=SAMPLES),
+        models=of_every_rna(rules.stage_d_diffusion.output.models),
+        confidence=of_every_rna(rules.stage_d_diffusion.output.confidence),
+        embeddings=of_every_rna(rules.stage_b_torsion.output.embeddings),
     output:
         added=TRACKED,
     log:
