@@ -172,8 +172,8 @@ def stage_templates(
 
         def work(files: "StageFiles", settings: Any) -> None:
             templates = find_templates(files.adjacency(files.sequence()), settings)
-            for hit in templates.hits:
-                LOG.info("%s: %s", files.id, hit.sentence)
+            for found in (*templates.hits, *templates.motifs):
+                LOG.info("%s: %s", files.id, found.sentence)
             templates.save(files.path("t_templates.safetensors"))
             write_summary(templates, files.path("t_templates.json"))
 
