@@ -30,6 +30,12 @@ def fasta(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.fixture
+def command(fasta: Path, tmp_path: Path, quick: list[str]) -> list[str]:
+    """`rna-predict predict` of the hairpin into the folder `out`."""
+    return ["predict", str(fasta), "--out", str(tmp_path / "out"), *quick]
+
+
 @pytest.fixture(scope="session")
 def predicted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that an undisturbed `rna-predict predict` of the hairpin leaves."""

@@ -151,7 +151,7 @@ def test_killed_at_a_random_step_it_goes_on_bit_for_bit(finished, root, settings
     same_results(finished[1], tmp_path / "run")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
 def test_a_signal_writes_the_state_and_the_same_command_goes_on(finished, root, settings, tmp_path, number):
     words = command(tmp_path / "run", root, settings)
     process = started(words)
