@@ -11,6 +11,7 @@ from rna_predict.cli import (
     configuration,
     dataset,
     db,
+    doctor,
     draw,
     evaluate,
     families,
@@ -35,7 +36,6 @@ app = typer.Typer(
     name="rna-predict",
     help="RNA sequences in, 3D structures out. Exit codes: 0 done, 1 some RNA failed, 2 the input cannot be used.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -43,6 +43,7 @@ app = typer.Typer(
 app.command("predict")(predict.predict)
 app.command("train")(train.train)
 app.command("plan")(plan.plan)
+app.command("doctor")(doctor.doctor)
 app.command("evaluate")(evaluate.evaluate)
 app.command("draw")(draw.draw)
 app.command("geometry")(geometry.geometry)
