@@ -2,7 +2,7 @@
 rule report:
     """One HTML file with all predictions, which opens offline: snakemake --cores 2 results/report/index.html."""
     input:
-        models=expand(rules.export_prediction.output.pdb, id=SAMPLES),
+        models=of_every_rna(rules.export_prediction.output.pdb),
         samples=config["samples"],
     output:
         page=report(PAGE, caption="../report/index.rst", category="Predictions"),
