@@ -38,7 +38,7 @@ PROFILE ?= small
 # 2a64_A holds the whole of 3dhs_A, which validates (docs/decisions/0011-datasets.md).
 TRAIN_SET ?= --set 'data.exclude=[2a64_A]'
 
-.PHONY: predict test test-slow train lint install install-test clean
+.PHONY: predict test test-slow train lint install install-test install-browser clean
 .DEFAULT_GOAL := predict
 
 predict: install
@@ -114,6 +114,15 @@ $(VENV)/.installed-test: $(VENV)/.installed
 	@$(PIP) install --no-deps $(PEER)
 	@$(BIN)/python -m compileall -qq -j $(CORES) $(VENV)/lib || true
 	@touch $@
+
+# Chromium for the tests of the HTML report: Debian's package, where root runs and apt is there.
+install-browser:
+	@for attempt in found installed; do \
+	  for name in chromium chromium-browser google-chrome-stable google-chrome; do \
+	    $$name --version >/dev/null 2>&1 && exit 0; done; \
+	  [ $$attempt = found ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo "Installing chromium" && \
+	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; } >/dev/null 2>&1; \
+	done; echo "The tests of the HTML report need Chromium. As root on Debian: apt-get install chromium" >&2; exit 1
 
 clean:
 	@rm -rf $(VENV) build rna_predict.egg-info

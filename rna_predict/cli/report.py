@@ -8,14 +8,13 @@ import typer
 
 from rna_predict.cli.console import LOG, steps
 from rna_predict.cli.threads import set_threads
-from rna_predict.errors import InputError, RnaPredictError
+from rna_predict.errors import ContractError, InputError, RnaPredictError
 
 if TYPE_CHECKING:
     from rna_predict.cli.stage_files import StageFiles
-    from rna_predict.contracts import Adjacency
     from rna_predict.report.costs import Cost
     from rna_predict.report.details import Entry
-    from rna_predict.report.prediction import Made, Prediction
+    from rna_predict.report.outcome import Finished, Made
 
 FIRST_JOB = "prepare_input"
 """Has a log of every RNA that was begun."""
@@ -114,59 +113,60 @@ def costs_of(results: Path, name: str, shared: Mapping[str, tuple["Cost", ...]] 
 def entry_of(results: Path, name: str, shared: Mapping[str, tuple["Cost", ...]] | None) -> "Entry":
     """One RNA of the page, with its models or with the reason why it has none."""
     from rna_predict.cli.stage_files import StageFiles
-    from rna_predict.report.details import entry_of_missing, entry_of_prediction
+    from rna_predict.report.details import entry_of_finished, entry_of_missing
     from rna_predict.report.failures import missing
-    from rna_predict.report.prediction import Missing
+    from rna_predict.report.outcome import Missing
 
     files = StageFiles(results / "stages", name)
     if not files.path("d_confidence.json").is_file():
         return entry_of_missing(missing(name, results / "logs" / name))
     try:
-        return entry_of_prediction(prediction_of(files, costs_of(results, name, shared)))
+        return entry_of_finished(finished_of(files, costs_of(results, name, shared)))
     except (RnaPredictError, OSError) as error:
         LOG.warning("%s: its results cannot be shown: %s", name, error)
         return entry_of_missing(Missing(id=name, stage="report", reason=" ".join(str(error).split())))
 
 
-def prediction_of(files: "StageFiles", costs: tuple["Cost", ...]) -> "Prediction":
+def finished_of(files: "StageFiles", costs: tuple["Cost", ...]) -> "Finished":
     """What the stages left of one RNA, with what it cost.
 
+    Templates, and the paths of stages B and C, are told where their files can be read; where not, a notice says why.
+
     Raises:
-        ContractError: a file is missing, damaged or stale; names the stage to run again.
+        ContractError: stage A's or D's file is missing, damaged or stale; names the stage to run again.
     """
-    from rna_predict.report.prediction import Prediction
+    from rna_predict.report.outcome import Finished, Made
 
     sequence = files.sequence()
-    adjacency = files.adjacency(sequence)
+    adjacency, ensemble = files.adjacency(sequence), files.ensemble(sequence)
     notices: list[str] = []
-    templates = None
-    if files.path("t_templates.safetensors").is_file():
-        templates = files.templates(sequence, adjacency)
-    else:
-        notices.append("Its templates are not in the results: t_templates.safetensors is not there.")
+    hits = ()
+    try:
+        hits = files.templates(sequence, adjacency).hits
+    except ContractError as error:
+        notices.append(f"Its templates cannot be shown: {error}")
     used = "took part in" if "family" in adjacency.provenance.inputs else "took no part in"
     families = [f"Family, which {used} stage A's pairs: {found.sentence}." for found in adjacency.families]
-    return Prediction(
-        ensemble=files.ensemble(sequence),
+    return Finished(
+        ensemble=ensemble,
         adjacency=adjacency,
-        made=made_by(files, adjacency),
-        templates=templates.hits if templates else (),
+        made=(
+            Made(stage="A base pairs", provenance=adjacency.provenance),
+            *made_between(files, notices),
+            Made(stage="D diffusion", provenance=ensemble.provenance),
+        ),
+        templates=hits,
         families=tuple(families),
         costs=costs,
         notices=tuple(notices),
     )
 
 
-def made_by(files: "StageFiles", adjacency: "Adjacency") -> tuple["Made", ...]:
-    """The path of each stage whose file is there.
-
-    Raises:
-        ContractError: a header is damaged.
-    """
+def made_between(files: "StageFiles", notices: list[str]) -> list["Made"]:
+    """The paths from stage A to D, as far as files tell; a notice for each that does not."""
     from rna_predict.cli.stage_files import RECORDS
     from rna_predict.contracts import TemplateHits
-    from rna_predict.formats.confidence import read_confidence_json
-    from rna_predict.report.prediction import Made
+    from rna_predict.report.outcome import Made
 
     records = {
         "templates": (TemplateHits, "t_templates"),
@@ -174,10 +174,10 @@ def made_by(files: "StageFiles", adjacency: "Adjacency") -> tuple["Made", ...]:
         "B distances": (RECORDS["b_embeddings"], "b_embeddings"),
         "C reconstruction": (RECORDS["c_coordinates"], "c_coordinates"),
     }
-    made = [Made(stage="A base pairs", provenance=adjacency.provenance)]
+    made = []
     for stage, (record, name) in records.items():
-        path = files.path(f"{name}.safetensors")
-        if path.is_file():
-            made.append(Made(stage=stage, provenance=record.stated_provenance(path)))
-    confidence = read_confidence_json(files.path("d_confidence.json"))
-    return (*made, Made(stage="D diffusion", provenance=confidence.provenance))
+        try:
+            made.append(Made(stage=stage, provenance=record.stated_provenance(files.path(f"{name}.safetensors"))))
+        except ContractError as error:
+            notices.append(f"The path of {stage} is not known: {error}")
+    return made

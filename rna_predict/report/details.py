@@ -12,7 +12,7 @@ from rna_predict.evaluation.geometry_report import GeometryReport
 from rna_predict.formats.dot_bracket import to_dot_bracket
 from rna_predict.report.costs import Cost
 from rna_predict.report.model_details import Measured, measure, model_details
-from rna_predict.report.prediction import Missing, Prediction
+from rna_predict.report.outcome import Finished, Missing
 from rna_predict.report.structure_drawing import structure_drawing
 from rna_predict.report.subject import most_probable, subject_of_adjacency
 
@@ -61,46 +61,45 @@ def entry_of_missing(found: Missing) -> Entry:
     return Entry(row={"id": found.id, "status": status, "stage": found.stage, "reason": found.reason})
 
 
-def entry_of_prediction(prediction: Prediction) -> Entry:
+def entry_of_finished(finished: Finished) -> Entry:
     """An RNA with its models; geometry, pairs and torsions are measured here.
 
     Raises:
         InputError: a model's base pairs cannot be annotated.
         PredictionError: ViennaRNA has no layout for the structure.
     """
-    wanted = subject_of_adjacency(prediction.adjacency).pairs
+    wanted = subject_of_adjacency(finished.adjacency).pairs
     measured = [
-        measure(prediction.sequence, model, rank, wanted)
-        for rank, model in enumerate(prediction.ensemble.models, start=1)
+        measure(finished.sequence, model, rank, wanted) for rank, model in enumerate(finished.ensemble.models, start=1)
     ]
     best = measured[0]
     return Entry(
-        row=_row(prediction, best),
-        panel=packed(_panel(prediction)),
+        row=_row(finished, best),
+        panel=packed(_panel(finished)),
         models=tuple(packed(model_details(one, best.structure)) for one in measured),
     )
 
 
-def _row(prediction: Prediction, best: Measured) -> dict[str, Any]:
-    template = prediction.templates[0] if prediction.templates else None
-    peaks = [cost.peak_mb for cost in prediction.costs if cost.peak_mb is not None]
+def _row(finished: Finished, best: Measured) -> dict[str, Any]:
+    template = finished.templates[0] if finished.templates else None
+    peaks = [cost.peak_mb for cost in finished.costs if cost.peak_mb is not None]
     return {
-        "id": prediction.id,
+        "id": finished.id,
         "status": DONE,
-        "nt": len(prediction.sequence),
-        "pairs": len(subject_of_adjacency(prediction.adjacency).pairs),
+        "nt": len(finished.sequence),
+        "pairs": len(subject_of_adjacency(finished.adjacency).pairs),
         "plddt": round(best.plddt, 1),
         "ptm": round(float(best.model.ptm), 2),
-        "models": len(prediction.ensemble.models),
+        "models": len(finished.ensemble.models),
         "template": None if template is None else template.id,
         "tm": None if template is None else round(template.expected_tm, 2),
         "clash": round(best.report.clash_score or 0.0, 1),
         "faults": _faults(best.report),
         "fault_text": best.report.faults,
         "formed": None if best.formed is None else round(best.formed, 3),
-        "seconds": round(sum(cost.seconds for cost in prediction.costs), 1) if prediction.costs else None,
+        "seconds": round(sum(cost.seconds for cost in finished.costs), 1) if finished.costs else None,
         "peak_mb": round(max(peaks), 0) if peaks else None,
-        "untrained": prediction.ensemble.provenance.untrained,
+        "untrained": finished.ensemble.provenance.untrained,
     }
 
 
@@ -108,22 +107,22 @@ def _faults(report: GeometryReport) -> int:
     return report.bonds.breaks + report.pierced + report.inverted
 
 
-def _panel(prediction: Prediction) -> dict[str, Any]:
-    subject = subject_of_adjacency(prediction.adjacency)
-    shown = most_probable(prediction.adjacency.probability_LL, DOTS, ROOM)
+def _panel(finished: Finished) -> dict[str, Any]:
+    subject = subject_of_adjacency(finished.adjacency)
+    shown = most_probable(finished.adjacency.probability_LL, DOTS, ROOM)
     dots = [[i, j, round(subject.probability((i, j)) or 0.0, 3)] for i, j in shown.pairs]
     return {
-        "id": prediction.id,
-        "sequence": prediction.sequence,
-        "dot_bracket": to_dot_bracket(prediction.adjacency.partner_L),
+        "id": finished.id,
+        "sequence": finished.sequence,
+        "dot_bracket": to_dot_bracket(finished.adjacency.partner_L),
         "pairs": [list(pair) for pair in subject.pairs],
         "pair_probabilities": [round(subject.probability(pair) or 0.0, 3) for pair in subject.pairs],
         "dots": dots,
         "dot_threshold": shown.threshold,
         "dots_left_out": shown.left_out,
         "drawing": structure_drawing(subject),
-        "confidence_kind": prediction.ensemble.confidence_kind,
-        "untrained": prediction.ensemble.provenance.untrained,
+        "confidence_kind": finished.ensemble.confidence_kind,
+        "untrained": finished.ensemble.provenance.untrained,
         "made": [
             {
                 "stage": made.stage,
@@ -132,17 +131,17 @@ def _panel(prediction: Prediction) -> dict[str, Any]:
                 "config": made.provenance.config,
                 "version": made.provenance.package_version,
             }
-            for made in prediction.made
+            for made in finished.made
         ],
-        "templates": [_template(prediction, index) for index in range(len(prediction.templates))],
-        "families": list(prediction.families),
-        "costs": [_cost(cost) for cost in prediction.costs],
-        "notices": list(prediction.notices),
+        "templates": [_template(finished, index) for index in range(len(finished.templates))],
+        "families": list(finished.families),
+        "costs": [_cost(cost) for cost in finished.costs],
+        "notices": list(finished.notices),
     }
 
 
-def _template(prediction: Prediction, index: int) -> dict[str, Any]:
-    hit = prediction.templates[index]
+def _template(finished: Finished, index: int) -> dict[str, Any]:
+    hit = finished.templates[index]
     aligned = np.array([letter != "-" for letter in hit.letters])
     edges = np.flatnonzero(np.diff(np.concatenate([[0], aligned.astype(int), [0]])))
     return {

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from rna_predict.report.prediction import Missing
+from rna_predict.report.outcome import Missing
 
 DATED = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ERROR\s+"
 ERROR = re.compile(rf"^(?:{DATED}|rna-predict: |(?=\S+: failed: ))(?P<text>.*\S)\s*$")

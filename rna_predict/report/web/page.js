@@ -10,6 +10,7 @@ function startPage() {
     byId("notices").append(make("p", { class: "notice bad" }, "This browser is too old for this page: it needs one of 2023 or newer."));
     return;
   }
+  byId("panel").hidden = false;
   startTable((index) => openRna(index, true));
   startViewer();
   view.plots = [

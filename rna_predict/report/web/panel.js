@@ -10,14 +10,13 @@ async function openRna(index, scroll) {
   const row = REPORT.rows[index], turn = ++opening;
   markSelected(index);
   nameInAddress(row.id);
-  byId("panel").hidden = false;
   byId("rna-name").textContent = row.id;
   const panel = row.opens ? await unpack(`panel-${index}`) : null;
   const best = panel ? await unpack(`model-${index}-0`) : null;
   if (turn !== opening) return; // another RNA was asked for meanwhile
   Object.assign(view, { index, panel, models: panel ? Array(row.kept).fill(null) : [], model: best, residue: null });
   if (best) view.models[0] = best;
-  byId("cards").hidden = !panel;
+  byId("cards").classList.toggle("away", !panel);
   drawHeading(row);
   if (panel) {
     drawModelButtons(row);

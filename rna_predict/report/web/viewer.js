@@ -19,11 +19,20 @@ function pdbText(model, onto) {
   return `${lines.join("\n")}\nTER\nEND\n`;
 }
 
+// Without a graphics card, as on a remote desktop, smooth edges make each picture five times slower.
+function drawnBySoftware() {
+  const context = document.createElement("canvas").getContext("webgl2");
+  const names = context?.getExtension("WEBGL_debug_renderer_info");
+  const software = /swiftshader|llvmpipe|software/i.test(names ? context.getParameter(names.UNMASKED_RENDERER_WEBGL) : "");
+  context?.getExtension("WEBGL_lose_context")?.loseContext();
+  return software;
+}
+
 const FIELD_OF_VIEW = 20; // degrees, from the top to the bottom of the picture
 
 function startViewer() {
   try {
-    molecule.viewer = $3Dmol.createViewer(byId("viewer"), { backgroundColor: "white", antialias: true, disableFog: false, preserveDrawingBuffer: true });
+    molecule.viewer = $3Dmol.createViewer(byId("viewer"), { backgroundColor: "white", antialias: !drawnBySoftware(), preserveDrawingBuffer: true });
   } catch (error) {
     molecule.failed = String(error?.message ?? error);
   }
@@ -32,7 +41,11 @@ function startViewer() {
     return;
   }
   molecule.viewer.setCameraParameters({ fov: FIELD_OF_VIEW });
-  new ResizeObserver(() => { molecule.viewer.resize(); molecule.viewer.render(); }).observe(byId("viewer"));
+  new ResizeObserver(() => {
+    if (!byId("viewer").clientWidth) return; // the panel of an RNA without models
+    molecule.viewer.resize();
+    molecule.viewer.render();
+  }).observe(byId("viewer"));
 }
 
 function colourOfAtom(atom) {

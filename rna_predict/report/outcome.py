@@ -16,7 +16,7 @@ class Made:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Prediction:
+class Finished:
     """One RNA that was predicted.
 
     Attributes:
