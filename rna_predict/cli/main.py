@@ -67,6 +67,7 @@ app.command("stage-b")(stages.stage_b)
 app.command("stage-c")(stages.stage_c)
 app.command("stage-d")(stages.stage_d)
 app.command("export")(stages.export)
+app.command("collect")(stages.collect)
 
 
 @app.callback(invoke_without_command=True)

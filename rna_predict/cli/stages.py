@@ -274,6 +274,20 @@ def export(
     raise typer.Exit(exit_code(run_batch(ids, work, status, "exported")))
 
 
+def collect(
+    name: Annotated[str, typer.Argument(metavar="ID", help="Which RNA.")],
+    status: Annotated[Path, typer.Option(help="Status of its batch after a stage.")],
+    store: Annotated[Path, typer.Option(help="The store that the batch wrote to.")],
+    stages: Annotated[Path, typer.Option(help="Folder that gets <id>/ with the stages' files.")],
+    preds: Annotated[Path | None, typer.Option(help="Folder that gets <id>.pdb and <id>.cif.")] = None,
+) -> None:
+    """Put one RNA's results from a store in place, as links; exit code 1 with the reason where a stage failed on it."""
+    from rna_predict.cli.collect import main
+
+    given = [name, f"--status={status}", f"--store={store}", f"--stages={stages}"]
+    raise typer.Exit(main([*given, *([f"--preds={preds}"] if preds else [])]))
+
+
 def alignment_of(sequence: "RnaSequence", path: Path | None) -> "Alignment | None":
     """Read an RNA's alignment, if there is one, and log what was changed or left out.
 
