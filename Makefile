@@ -38,7 +38,7 @@ PROFILE ?= small
 # 2a64_A holds the whole of 3dhs_A, which validates (docs/decisions/0011-datasets.md).
 TRAIN_SET ?= --set 'data.exclude=[2a64_A]'
 
-.PHONY: predict test test-slow train lint install install-test install-browser clean
+.PHONY: predict test test-slow train lint docs install install-test install-browser clean
 .DEFAULT_GOAL := predict
 
 predict: install
@@ -80,6 +80,11 @@ lint: install-test
 	@$(BIN)/lint-imports
 	@$(BIN)/snakefmt --check Snakefile workflow
 	@$(BIN)/snakemake --lint
+
+# The documentation as a site in build/docs; a warning is an error.
+docs: install-test
+	@$(BIN)/python -m sphinx -W --keep-going -q -b html -d build/docs-trees docs build/docs
+	@echo "Done: build/docs/index.html"
 
 install: $(VENV)/.installed
 

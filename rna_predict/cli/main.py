@@ -19,6 +19,7 @@ from rna_predict.cli import (
     plan,
     predict,
     priors,
+    reference,
     relax,
     report,
     stages,
@@ -54,6 +55,7 @@ app.command("manifest")(verify.manifest)
 app.command("verify")(verify.verify)
 app.add_typer(bench.app, name="bench")
 app.add_typer(configuration.app, name="config")
+configuration.app.command("reference")(reference.reference)
 app.add_typer(priors.app, name="priors")
 app.add_typer(dataset.app, name="dataset")
 app.add_typer(weights.app, name="weights")
