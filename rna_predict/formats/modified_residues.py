@@ -7,6 +7,7 @@ one-letter code, the base's exocyclic atoms (N6 A, O6 G, N4 C, O4 U).
 """
 
 import json
+import re
 import sys
 from functools import cache
 from importlib.resources import files
@@ -38,6 +39,25 @@ def parent_table() -> dict[str, str]:
     """Parent letter (A C G U) of each modified residue name, aliases included."""
     text = files("rna_predict.formats").joinpath(TABLE).read_text(encoding="utf-8")
     return json.loads(text) | ALIASES
+
+
+MODOMICS = {"D": "U", "Y": "U", "Ym": "U", "T": "U", "I": "G", "m1I": "G", "Im": "G", "Q": "G", "yW": "G"}
+"""Short names of MODOMICS whose last letter is not the parent's."""
+
+_SHORT = re.compile(r"[a-z0-9,]*([ACGU])m?")
+
+
+def parent_of_name(name: str) -> str | None:
+    """Parent letter (A C G U) of a modified nucleotide, None for an unknown name.
+
+    Args:
+        name: of the PDB's component dictionary (`PSU`, `5MC`, `H2U`), or a short name of MODOMICS (`m1A`, `Um`,
+            `mnm5s2U`, `D`), whose capital letter is the parent.
+    """
+    found = parent_table().get(name) or MODOMICS.get(name)
+    if found is None and (short := _SHORT.fullmatch(name)):
+        return short[1]
+    return found
 
 
 def table_from_ccd() -> dict[str, str]:

@@ -1,10 +1,12 @@
 """One way from a user's letters to A C G U, for FASTA, sample sheet and command line."""
 
 import re
+from collections import Counter
 
 from rna_predict.chemistry.residues import RESIDUES
 from rna_predict.contracts import RnaSequence
 from rna_predict.errors import ConfigError, ContractError, InputError
+from rna_predict.formats.modified_residues import parent_of_name
 from rna_predict.formats.reading import Notice
 
 AMBIGUOUS = {
@@ -19,14 +21,18 @@ PAIR_CHANNELS = 128
 """c_z of the largest profile (AF3)."""
 
 _PROTEIN_ONLY = frozenset("EFILPQZJOX")
+_NAMED = re.compile(r"\[([^][]*)\]|\(([^()]*)\)")
+"""A nucleotide by its name, as `[PSU]`, or as `(PSU)` in sequences of the PDB."""
+
 _BLANKS = re.compile(r"[ \t\r\n]+")
 
 
 def normalise_sequence(text: str, ambiguous: str = "refuse") -> tuple[str, list[Notice]]:
     """Turn a user's sequence into A C G U.
 
-    Blanks, tabs and line ends go; lower case becomes upper case and T becomes U, counted in notices. IUPAC letters
-    are refused, or with `map` replaced as `AMBIGUOUS` says. Nothing else is accepted.
+    Blanks, tabs and line ends go; lower case becomes upper case and T becomes U, counted in notices. A modified
+    nucleotide by its name, `[PSU]` or `(PSU)`, becomes its parent, with a notice. IUPAC letters are refused, or with
+    `map` replaced as `AMBIGUOUS` says. Nothing else is accepted.
 
     Returns:
         The sequence and what was converted.
@@ -38,12 +44,13 @@ def normalise_sequence(text: str, ambiguous: str = "refuse") -> tuple[str, list[
     if ambiguous not in POLICIES:
         raise ConfigError(f"ambiguous: {ambiguous!r} is not one of {', '.join(POLICIES)}")
     letters = _BLANKS.sub("", text)
+    letters, named = _parents_of_named(letters)
     if not letters:
         raise InputError("the sequence is empty. Give at least one nucleotide.")
     if not letters.isascii():
         _refuse(letters, ambiguous)
     sequence = letters.upper()
-    notices = _notices_of_case_and_t(letters, sequence)
+    notices = named + _notices_of_case_and_t(letters, sequence)
     sequence = sequence.replace("T", "U")
     if ambiguous == "map":
         sequence, mapped = _map_ambiguous(sequence)
@@ -65,6 +72,35 @@ def checked_sequence(id: str, text: str, ambiguous: str = "refuse") -> tuple[Rna
     except ContractError as error:
         raise InputError(str(error)) from error
     return record, [Notice(kind=n.kind, message=n.message, id=id) for n in notices]
+
+
+def _parents_of_named(letters: str) -> tuple[str, list[Notice]]:
+    """The letters with each `[NAME]` replaced by its parent, and a notice that counts them.
+
+    Raises:
+        InputError: a name that is not known, with its place.
+    """
+    parts: list[str] = []
+    counts: Counter[str] = Counter()
+    end = 0
+    for found in _NAMED.finditer(letters):
+        parts.append(letters[end : found.start()])
+        end = found.end()
+        name = found[1] if found[1] is not None else found[2]
+        parent = name if name in set(RESIDUES) else parent_of_name(name)
+        if parent is None:
+            raise InputError(
+                f"{found[0][:20]!a} at position {sum(map(len, parts)) + 1} is no nucleotide that is known. Write the "
+                "name of the PDB's component dictionary, as [PSU], or the unmodified letter."
+            )
+        parts.append(parent)
+        counts[f"{name} → {parent}"] += name != parent
+    counts = +counts
+    if not counts:
+        return "".join(parts) + letters[end:], []
+    listed = ", ".join(f"{number} {name}" for name, number in counts.items())
+    message = f"{counts.total()} modified nucleotides are predicted as their parents: {listed}"
+    return "".join(parts) + letters[end:], [Notice(kind="modified_residue", message=message)]
 
 
 def _notices_of_case_and_t(letters: str, sequence: str) -> list[Notice]:
@@ -112,6 +148,13 @@ def _refuse(letters: str, ambiguous: str) -> None:
 def _remedy(letters: str, letter: str, ambiguous: str) -> str:
     if len(_PROTEIN_ONLY & set(letters.upper())) > 2:
         return "This looks like a protein; only RNA is predicted."
+    if letter in "&+/|:;":
+        return (
+            "If it parts chains: one prediction holds one chain. Predict each chain as an RNA of its own; contacts "
+            "between them are not modelled."
+        )
+    if letter in "Ψψ":
+        return "Write [PSU] for pseudouridine; it is predicted as U, and a notice says so."
     if letter in "-.~":
         return "Remove the gaps."
     if letter.upper() in AMBIGUOUS and ambiguous == "refuse":
