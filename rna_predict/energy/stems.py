@@ -1,11 +1,13 @@
 """What a secondary structure asks of the bases: A-form relations within its stems."""
 
+import dataclasses
+
 import numpy as np
 import torch
 
 from rna_predict.chemistry.residues import CANONICAL_PAIRS
 from rna_predict.energy.pose import Bodies
-from rna_predict.energy.relations import Relations
+from rna_predict.energy.relations import ARM, Relations
 from rna_predict.geometry.frames import Frame
 from rna_predict.geometry.helix import at, relative, stem_frames
 
@@ -48,6 +50,28 @@ def stem_relations(sequence: str, partner_L: np.ndarray, weight: float, like: to
         rotation_N33=rotation.to(like),
         origin_N3=origin.to(like),
         weight_N=torch.tensor(weights).to(like),
+    )
+
+
+def as_found(relations: Relations, frame: Frame, mask_L: torch.Tensor, limit: float) -> Relations:
+    """The relations as two bases of a structure lie, where it has both and they lie nearly as was asked.
+
+    Args:
+        relations: what is asked.
+        frame: base frames of the structure, [L].
+        mask_L: bool, residues that it has.
+        limit: Å that a base may be off, a turn counting by `ARM`; beyond it, what was asked stays.
+    """
+    first, second = relations.first, relations.second
+    rotation, origin = relative(at(frame, first), at(frame, second))
+    rotation, origin = rotation.to(relations.rotation_N33), origin.to(relations.origin_N3)
+    shift = (origin - relations.origin_N3).square().sum(-1)
+    turn = (rotation - relations.rotation_N33).square().sum((-1, -2)) / 2
+    taken = mask_L[first] & mask_L[second] & (shift + ARM**2 * turn <= limit**2)
+    return dataclasses.replace(
+        relations,
+        rotation_N33=torch.where(taken[:, None, None], rotation, relations.rotation_N33),
+        origin_N3=torch.where(taken[:, None], origin, relations.origin_N3),
     )
 
 

@@ -1,6 +1,7 @@
 """Stems as A-form bodies, loops grown from stage B's torsions and closed onto them, then a restrained refinement."""
 
 import logging
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +16,7 @@ from rna_predict.energy.motifs import motif_relations
 from rna_predict.energy.pose import Bodies, Pose, each_alone
 from rna_predict.energy.priors import TorsionPrior, distance_priors
 from rna_predict.energy.relations import Relations, joined
-from rna_predict.energy.stems import stem_bodies, stem_relations, unstacked_neighbours
+from rna_predict.energy.stems import as_found, stem_bodies, stem_relations, unstacked_neighbours
 from rna_predict.errors import PredictionError
 from rna_predict.evaluation.geometry_report import model_report
 from rna_predict.geometry.frames import Frame
@@ -52,6 +53,9 @@ CLOSED = Weights(
 )
 """Hard atoms; knowledge about loops gives way where it contradicts them (docs/decisions/0006)."""
 
+TEMPLATE_LIMIT = math.inf
+"""Å by which a base of such a template's helix may be off A-form: where it is no pair there, stage A is wrong."""
+
 ROUNDS = 3
 """Extra rounds of the last touch for a model that is not settled."""
 
@@ -75,6 +79,8 @@ def energy_model(
     chain = draw(torsions, 1, 0.0, torch.Generator())
     stems = stem_relations(sequence, partner_L, config.stem_weight, phase)
     loops = _loop_relations(step_frames(shape, chain), partner_L, torsions, config.loop_weight)
+    if known is not None and known.same_molecule and (template := template_frames(known)) is not None:
+        stems = as_found(stems, template.frame, template.mask_L, TEMPLATE_LIMIT)
     if known is not None and known.templates is not None:
         loops = joined(loops, motif_relations(known.templates, partner_L, config.loop_weight, loops.origin_N3))
     return EnergyModel(

@@ -39,6 +39,10 @@ TEMPLATE_TM = 0.45
 """Least expected TM-score of a template whose atoms the assembly begins with."""
 
 
+SAME_IDENTITY = 0.9
+"""Equal letters among aligned ones from which on a template's helices are taken over as they are, and not as A-form."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
     """What the assembly is told beside pairs and torsions.
@@ -50,6 +54,12 @@ class Known:
 
     embeddings: Embeddings
     templates: TemplateHits | None = None
+
+    @property
+    def same_molecule(self) -> bool:
+        """Whether that template is the RNA itself in another structure: then its helices are the RNA's too."""
+        hits = [] if self.templates is None else self.templates.hits
+        return self.template is not None and hits[0].identity >= SAME_IDENTITY
 
     @property
     def template(self) -> int | None:

@@ -18,10 +18,10 @@ from rna_predict.energy.priors import (
     own_torsion_energy,
 )
 from rna_predict.energy.relations import ARM, Relations, relation_energy
-from rna_predict.energy.stems import stem_bodies, stem_relations, unstacked_neighbours
+from rna_predict.energy.stems import as_found, stem_bodies, stem_relations, unstacked_neighbours
 from rna_predict.formats.dot_bracket import from_dot_bracket
 from rna_predict.geometry.frames import Frame
-from rna_predict.geometry.helix import pair_relation, stem_frames
+from rna_predict.geometry.helix import at, pair_relation, relative, stem_frames
 from rna_predict.geometry.nucleotide import link_torsions
 
 EDGES = tuple(2.0 + 0.3125 * k for k in range(1, 64))
@@ -270,3 +270,30 @@ def test_steps_are_free_wherever_two_pairs_do_not_stack():
     free = unstacked_neighbours(np.asarray(from_dot_bracket(brackets))).tolist()
     # 11 → 12 is opposite the bulge, 13 → 14 leads from one stem into the next
     assert free == [1, 2, 5, 6, 7, 8, 11, 13, 16, 17, 18, 19]
+
+
+def test_stems_as_a_structure_has_them_where_it_is_near():
+    """Bases that the structure has and that lie within the limit; all others stay as asked."""
+    sequence, partner_L = "GGCAGAAAUGCC", np.array([11, 10, 9, 8, -1, -1, -1, -1, 3, 2, 1, 0])
+    asked = stem_relations(sequence, partner_L, 40.0, torch.zeros(1, dtype=torch.float64))
+    generator = torch.Generator().manual_seed(0)
+    turned = torch.linalg.qr(torch.randn(12, 3, 3, generator=generator, dtype=torch.float64))[0]
+    turned = turned * torch.linalg.det(turned)[:, None, None]
+    frame = Frame(turned, torch.randn(12, 3, generator=generator, dtype=torch.float64) * 0.3)
+    found = relative(at(frame, asked.first), at(frame, asked.second))
+    everywhere = torch.ones(12, dtype=torch.bool)
+    taken = as_found(asked, frame, everywhere, 1e6)
+    torch.testing.assert_close(taken.rotation_N33, found[0])
+    torch.testing.assert_close(taken.origin_N3, found[1])
+    torch.testing.assert_close(taken.weight_N, asked.weight_N)
+    for mask_L, limit in ((everywhere, 0.01), (~everywhere, 1e6)):
+        kept = as_found(asked, frame, mask_L, limit)
+        torch.testing.assert_close(kept.origin_N3, asked.origin_N3)
+        torch.testing.assert_close(kept.rotation_N33, asked.rotation_N33)
+    some_L = everywhere.clone()
+    some_L[11] = False
+    part = as_found(asked, frame, some_L, 1e6)
+    with_last = (asked.first == 11) | (asked.second == 11)
+    assert 0 < int(with_last.sum()) < len(with_last)
+    torch.testing.assert_close(part.origin_N3[with_last], asked.origin_N3[with_last])
+    torch.testing.assert_close(part.origin_N3[~with_last], found[1][~with_last])

@@ -337,3 +337,20 @@ def loops_of(sequence: str, xyz_LA3: np.ndarray, mask_LA: np.ndarray, own: slice
         motif_linked_N=np.arange(len(residue_N)) < len(residue_N) - 1,
         motifs=(hit,) if len(residue_N) else (),
     )
+
+
+def test_helices_of_the_rna_itself_are_taken_over(trna, inputs, quick):
+    """With its own structure as template the tRNA's bent helices come out as they are; of another RNA they are A-form."""
+    rna = inputs(trna.sequence, trna.brackets)
+    embeddings = embeddings_of(trna.sequence, trna.c1_L3, spread=3.0)
+    own = hits_of(trna, 0.9)
+    other = dataclasses.replace(own, hits=(own.hits[0]._replace(identity=0.7),))
+    paired = np.flatnonzero(trna.partner_L >= 0)
+    stem = paired[(paired < 7) | (paired > 64)]  # the acceptor
+    off = []
+    for templates in (own, other):
+        model = reconstruct(*rna, quick, embeddings, templates)
+        off.append(float(away(torch.tensor(model.xyz_LA3[None, stem, C1]), trna.c1_L3[stem])[0]))
+        assert Known(embeddings=embeddings, templates=templates).same_molecule == (templates is own)
+    assert off[0] < 0.5
+    assert off[1] > off[0] + 0.1
