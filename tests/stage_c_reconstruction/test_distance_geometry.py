@@ -340,7 +340,7 @@ def loops_of(sequence: str, xyz_LA3: np.ndarray, mask_LA: np.ndarray, own: slice
 
 
 def test_helices_of_the_rna_itself_are_taken_over(trna, inputs, quick):
-    """With its own structure as template the tRNA's bent helices come out as they are; of another RNA they are A-form."""
+    """With its own structure as template a tRNA's helices come out as they are; with another RNA's they are A-form."""
     rna = inputs(trna.sequence, trna.brackets)
     embeddings = embeddings_of(trna.sequence, trna.c1_L3, spread=3.0)
     own = hits_of(trna, 0.9)
