@@ -38,7 +38,10 @@ PROFILE ?= small
 # 2a64_A holds the whole of 3dhs_A, which validates (docs/decisions/0011-datasets.md).
 TRAIN_SET ?= --set 'data.exclude=[2a64_A]'
 
-.PHONY: predict test test-slow train lint docs install install-test install-browser clean
+# What tests/workflow/slurm_cluster.py runs: without it those tests are skipped.
+SLURM := slurmctld slurmd slurm-client munge
+
+.PHONY: predict test test-slow train lint docs install install-test install-slurm install-browser clean
 .DEFAULT_GOAL := predict
 
 predict: install
@@ -119,6 +122,14 @@ $(VENV)/.installed-test: $(VENV)/.installed
 	@$(PIP) install --no-deps $(PEER)
 	@$(BIN)/python -m compileall -qq -j $(CORES) $(VENV)/lib || true
 	@touch $@
+
+# Debian's packages, where root runs and apt is there; else a line that says what is skipped.
+install-slurm:
+	@if command -v slurmctld >/dev/null && command -v slurmd >/dev/null && command -v sbatch >/dev/null && command -v munged >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(SLURM); } >/dev/null 2>&1; \
+	then echo "Installed $(SLURM)"; \
+	else echo "No Slurm here (needs root and apt-get install $(SLURM)): its tests are skipped"; fi
 
 # Chromium for the tests of the HTML report: Debian's package, where root runs and apt is there.
 install-browser:

@@ -59,7 +59,7 @@ class Run:
 
 def command(
     sequences: Annotated[int, typer.Option(min=1, help="How many random sequences.")] = 1000,
-    batches: Annotated[int, typer.Option(min=0, help="The config's `batches`; 0 is a job for each RNA.")] = 16,
+    batches: Annotated[int, typer.Option(min=0, help="The config's `batches`; 0 is a job for each RNA.")] = 4,
     cores: Annotated[int, typer.Option(min=1, help="Cores that Snakemake may use.")] = 2,
     quick: Annotated[bool, typer.Option(help="Quick stages C and D; else the default settings.")] = True,
     seed: Annotated[int, typer.Option(help="Seed of the sequences.")] = 0,

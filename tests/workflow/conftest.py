@@ -5,12 +5,14 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 import yaml
+
+from .slurm_cluster import PROGRAMS, slurm
 
 PARTS = ("Snakefile", "workflow", "config", "profiles", "envs", "slurm")
 
@@ -150,3 +152,13 @@ def copy_of_workflow(root: Path) -> Callable[[Path], Workflow]:
 def workflow(copy_of_workflow: Callable[[Path], Workflow], tmp_path: Path) -> Workflow:
     """A fresh copy of the workflow."""
     return copy_of_workflow(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[dict[str, str]]:
+    """The environment that reaches a real Slurm on this machine; skipped where it is not installed or not root runs."""
+    missing = [name for name in PROGRAMS if not shutil.which(name)]
+    if missing or os.geteuid() != 0:
+        pytest.skip(f"needs root and Slurm; missing: {', '.join(missing) or 'root'}")
+    with slurm() as environment:
+        yield environment

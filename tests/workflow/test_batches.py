@@ -4,6 +4,7 @@ import json
 import re
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -67,7 +68,7 @@ def test_one_id_is_a_batch_of_its_own(workflow):
 
 def test_memory_and_time_grow_with_the_attempt_up_to_a_limit(root):
     text = (root / "workflow" / "rules" / "batch_layout.smk").read_text()
-    scope = {"RESULTS": "results", "MOST": 0}
+    scope = {"RESULTS": "results", "workflow": SimpleNamespace(is_main_process=True)}
     exec(text.partition("\nAFTER_FAILURE")[0], scope)
     scope |= {"SAMPLES": {"x": {"sequence": "A" * 100}}, "RUNTIME_MIN": {"stage_c": (10, 0.1)}}
     scope |= {"megabytes": lambda stage, length: 50000, "minutes": lambda stage, length: 4000}

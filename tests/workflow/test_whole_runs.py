@@ -1,5 +1,6 @@
 """The real pipeline through Snakemake, on the 12-nt hairpin: whole, and killed on its way."""
 
+import contextlib
 import json
 import os
 import random
@@ -9,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 TARGET = "results/preds/hairpin.pdb"
@@ -73,6 +75,34 @@ def test_killed_at_random_moments_the_same_command_completes_with_the_same_resul
         assert {name: files[name] for name in found} == found, "a file under its own name is whole"
     workflow.run("--cores", "2", TARGET)
     assert contents(workflow.folder) == files
+
+
+def jobs_of(folder: Path, word: str) -> list[psutil.Process]:
+    """Processes of the command line that work in a folder, by a word of their command."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if word in process.cmdline() and process.cwd() == str(folder):
+                found.append(process)
+    return found
+
+
+def test_fault_21_a_job_that_outlives_snakemake_corrupts_nothing(workflow, undisturbed):
+    """Snakemake is killed, its job goes on; the same command at once, without unlock, ends with the same files."""
+    _, files, _ = undisturbed
+    workflow.configure(**QUICK)
+    process = workflow.start("--cores", "2", TARGET)
+    while not (orphans := jobs_of(workflow.folder, "stage-c")):
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    assert orphans[0].is_running(), "it lives on"
+    workflow.run("--cores", "2", TARGET)
+    psutil.wait_procs(orphans, timeout=300)
+    assert contents(workflow.folder) == files
+    assert not [path for path in (workflow.folder / "results" / "stages").rglob(".*") if path.is_file()]
+    assert workflow.planned(TARGET) == {}
 
 
 def test_a_wrong_letter_in_one_line_fails_that_rna_and_says_where(workflow):

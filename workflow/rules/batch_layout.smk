@@ -5,6 +5,8 @@ from types import SimpleNamespace
 
 STORE = f"{RESULTS}/store"
 BATCH_RETRIES = 2  # a job that runs out of memory or time is tried again; the store has what it did
+# On a cluster only the submit host retries: Snakemake on the node would do so in the same job, with the same memory.
+RETRIES_HERE = BATCH_RETRIES if workflow.is_main_process else 0
 MOST_MB = 256000
 MOST_MINUTES = 7 * 24 * 60
 

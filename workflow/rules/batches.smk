@@ -14,7 +14,7 @@ rule stage_a_batch:
         f"{RESULTS}/logs/batches/{{batch}}/stage_a.log",
     benchmark:
         f"{RESULTS}/benchmarks/batches/{{batch}}/stage_a.tsv"
-    retries: BATCH_RETRIES
+    retries: RETRIES_HERE
     conda:
         "../../envs/rna-predict.yaml"
     threads: 1
@@ -49,7 +49,7 @@ rule templates_batch:
         f"{RESULTS}/logs/batches/{{batch}}/templates.log",
     benchmark:
         f"{RESULTS}/benchmarks/batches/{{batch}}/templates.tsv"
-    retries: BATCH_RETRIES
+    retries: RETRIES_HERE
     conda:
         "../../envs/rna-predict.yaml"
     threads: 1
@@ -83,7 +83,7 @@ rule stage_b_batch:
         f"{RESULTS}/logs/batches/{{batch}}/stage_b.log",
     benchmark:
         f"{RESULTS}/benchmarks/batches/{{batch}}/stage_b.tsv"
-    retries: BATCH_RETRIES
+    retries: RETRIES_HERE
     conda:
         "../../envs/rna-predict.yaml"
     threads: 1
@@ -116,7 +116,7 @@ rule stage_c_batch:
         f"{RESULTS}/logs/batches/{{batch}}/stage_c.log",
     benchmark:
         f"{RESULTS}/benchmarks/batches/{{batch}}/stage_c.tsv"
-    retries: BATCH_RETRIES
+    retries: RETRIES_HERE
     conda:
         "../../envs/rna-predict.yaml"
     threads: 1
@@ -149,7 +149,7 @@ rule stage_d_batch:
         f"{RESULTS}/logs/batches/{{batch}}/stage_d.log",
     benchmark:
         f"{RESULTS}/benchmarks/batches/{{batch}}/stage_d.tsv"
-    retries: BATCH_RETRIES
+    retries: RETRIES_HERE
     conda:
         "../../envs/rna-predict.yaml"
     threads: 1
