@@ -81,12 +81,14 @@ class StageFiles:
         """Stage B's torsions, made from this very adjacency."""
         torsions = Torsions.load(self.path("b_torsions.safetensors"), sequence)
         require_same_input(torsions, "a_adjacency", adjacency)
+        self._require_same_templates(torsions)
         return torsions
 
     def embeddings(self, sequence: RnaSequence, adjacency: Adjacency) -> Embeddings:
         """Stage B's pair representation, made from this very adjacency."""
         embeddings = Embeddings.load(self.path("b_embeddings.safetensors"), sequence)
         require_same_input(embeddings, "a_adjacency", adjacency)
+        self._require_same_templates(embeddings)
         return embeddings
 
     def coordinates(self, sequence: RnaSequence, adjacency: Adjacency) -> Coordinates:
@@ -103,6 +105,20 @@ class StageFiles:
         ensemble = read_ensemble(self.path("d_models.cif"), path, sequence)
         self._require_fresh(path, ensemble.provenance, "stage_d", tuple(RECORDS))
         return ensemble
+
+    def _require_same_templates(self, record: Torsions | Embeddings) -> None:
+        """Refuse what stage B mixed with other templates than those on disk.
+
+        Raises:
+            ContractError: stage B must run again.
+        """
+        path = self.path("t_templates.safetensors")
+        told = record.provenance.inputs.get("templates")
+        if told is not None and path.is_file() and TemplateHits.stated_digest(path) != told:
+            raise ContractError(
+                f"{record.SCHEMA} of {record.id} is stale: it was made with other templates than those on disk. "
+                f"Run {record.STAGE} again."
+            )
 
     def _require_fresh(self, path: Path, provenance: Provenance, stage: str, names: tuple[str, ...]) -> None:
         """Refuse what was made from other files than those on disk; a file that is gone says nothing.

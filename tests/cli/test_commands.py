@@ -8,6 +8,7 @@ import sys
 import types
 
 import pytest
+import yaml
 
 from rna_predict.cli import bench
 from rna_predict.cli.batch import exit_code, run_batch
@@ -15,6 +16,7 @@ from rna_predict.cli.stage_files import RECORDS
 from rna_predict.contracts import Adjacency, RnaSequence, Torsions
 from rna_predict.errors import PredictionError
 from rna_predict.formats.models import write_ensemble
+from rna_predict.templates.config import TemplatesConfig
 
 HAIRPIN = "GGGCUUCGGCCC"
 
@@ -120,6 +122,20 @@ def test_a_stale_or_foreign_upstream_file_names_the_stage_to_run_again(run, tmp_
     result = run("stage-b", "--root", tmp_path, "h")
     assert result.code == 1
     assert "Run stage_a again" in result.err
+
+
+def test_results_of_other_templates_are_stale(run, tmp_path):
+    """A tetraloop is found and mixed in; once it is looked for no more, stage C asks for stage B."""
+    run("prepare", "--root", tmp_path, "h=GGGACUCGAAAGAGUCCC")
+    run("stage-a", "--root", tmp_path, "h")
+    assert "hairpin of" in run("stage-templates", "--root", tmp_path, "h").err
+    assert run("stage-b", "--root", tmp_path, "h").code == 0
+    settings = tmp_path / "templates.yaml"
+    settings.write_text(yaml.safe_dump(dataclasses.asdict(TemplatesConfig(motifs=False))))
+    assert run("stage-templates", "--root", tmp_path, "--config", settings, "h").code == 0
+    result = run("stage-c", "--root", tmp_path, "h")
+    assert result.code == 1
+    assert "with other templates than those on disk. Run stage_b again" in result.err
 
 
 def test_export_writes_the_best_model_and_refuses_another_sequence(run, tmp_path, lattice_ensemble):
