@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from rna_predict.report.details import Entry
     from rna_predict.report.outcome import Finished, Made
 
-FIRST_JOB = "prepare_input"
-"""Has a log of every RNA that was begun."""
+OWN_JOBS = ("prepare_input", "export_prediction")
+"""Of each RNA that was begun one of these has a log: with batches the second, else the first."""
 
 BATCHES = "batches"
 """Folder of the results, and of the benchmarks, where stages ran in batches."""
@@ -76,7 +76,7 @@ def ids_of(results: Path, samples: Path | None) -> list[str]:
         sheet = read_sample_sheet(samples)
         rows = [(row.line, row.rna.id) for row in sheet.rows] + [(row.line, row.id) for row in sheet.failures]
         return [id for _, id in sorted(rows)]
-    begun = {path.parent.name for path in (results / "logs").glob(f"*/{FIRST_JOB}.log*")}
+    begun = {path.parent.name for job in OWN_JOBS for path in (results / "logs").glob(f"*/{job}.log*")}
     found = sorted(begun | {path.name for path in (results / "stages").glob("*") if path.is_dir()})
     if not found:
         raise InputError(f"{results}: holds no RNA in stages/ or logs/. Name the folder that the workflow writes to.")

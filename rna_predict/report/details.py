@@ -89,7 +89,7 @@ def _row(finished: Finished, best: Measured) -> dict[str, Any]:
         "nt": len(finished.sequence),
         "pairs": len(subject_of_adjacency(finished.adjacency).pairs),
         "plddt": round(best.plddt, 1),
-        "ptm": round(float(best.model.ptm), 2),
+        "ptm": round(float(best.model.ptm), 3),
         "models": len(finished.ensemble.models),
         "template": None if template is None else template.id,
         "tm": None if template is None else round(template.expected_tm, 2),

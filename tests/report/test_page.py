@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from rna_predict.chemistry.residues import C4
+from rna_predict.cli.report import ids_of
 from rna_predict.contracts import RnaSequence
 from rna_predict.errors import ConfigError, InputError
 from rna_predict.formats.models import read_ensemble
@@ -61,6 +62,17 @@ def test_files_that_cannot_be_read_are_named_and_the_rest_is_shown(blocks):
     ]
     assert "t_templates.safetensors: no such file" in panel["notices"][0]
     assert "b_embeddings.safetensors: no such file" in panel["notices"][-1]
+
+
+def test_without_a_sheet_the_results_say_which_rnas_there_are(tmp_path):
+    """With batches an RNA's own log is that of `export_prediction`; other folders with logs are no RNAs."""
+    for name in ("logs/one/prepare_input.log", "logs/two/export_prediction.log.attempt1", "logs/batches/b/stage_a.log"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text("")
+    (tmp_path / "stages" / "three").mkdir(parents=True)
+    assert ids_of(tmp_path, None) == ["one", "three", "two"]
+    with pytest.raises(InputError, match="holds no RNA"):
+        ids_of(tmp_path / "logs", None)
 
 
 def test_atoms_and_confidence_are_those_of_the_results(model, results):
