@@ -16,6 +16,7 @@ from rna_predict.cli import (
     evaluate,
     families,
     geometry,
+    msa,
     plan,
     predict,
     priors,
@@ -61,6 +62,7 @@ app.add_typer(dataset.app, name="dataset")
 app.add_typer(weights.app, name="weights")
 app.add_typer(families.app, name="families")
 app.add_typer(templates.app, name="templates")
+app.add_typer(msa.app, name="msa")
 app.add_typer(db.app, name="db")
 app.command("prepare")(stages.prepare)
 app.command("stage-a")(stages.stage_a)

@@ -73,8 +73,25 @@ def structure_of(wildcards):
 
 
 def msa_of(wildcards):
-    """The alignment of the RNA's homologs, or no file."""
-    return row_of(wildcards).get("msa") or []
+    """The alignment of the RNA's homologs: the sheet's, else one that is searched where there is a database, or no file."""
+    if "msa" in config and not NETWORK:
+        raise WorkflowError("msa: only the networks read an alignment. Set weights or untrained, or remove msa.")
+    searched = f"{RESULTS}/msa/{wildcards.id}.a3m" if "msa" in config else []
+    return row_of(wildcards).get("msa") or searched
+
+
+def database_of_msa(wildcards):
+    """The database of sequences that homologs are searched in."""
+    if "msa" not in config:
+        raise WorkflowError("msa: database: not set. See msa in config/README.md.")
+    return config["msa"]["database"]
+
+
+def options_of_msa(wildcards):
+    """Settings of the search as arguments of `rna-predict msa search`."""
+    chosen = {name: value for name, value in config.get("msa", {}).items() if name != "database"}
+    flags = ["--both-strands"] if chosen.pop("both_strands", False) else []
+    return [*(f"--{name.replace('_', '-')}={value}" for name, value in chosen.items()), *flags]
 
 
 def reactivity_of(wildcards):
