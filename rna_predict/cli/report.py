@@ -140,13 +140,14 @@ def finished_of(files: "StageFiles", costs: tuple["Cost", ...]) -> "Finished":
     sequence = files.sequence()
     adjacency, ensemble = files.adjacency(sequence), files.ensemble(sequence)
     notices: list[str] = []
-    hits = ()
+    hits, loops = (), ()
     try:
-        hits = files.templates(sequence, adjacency).hits
+        found = files.templates(sequence, adjacency)
+        hits, loops = found.hits, tuple(found.known_loops)
     except ContractError as error:
         notices.append(f"Its templates cannot be shown: {error}")
     used = "took part in" if "family" in adjacency.provenance.inputs else "took no part in"
-    families = [f"Family, which {used} stage A's pairs: {found.sentence}." for found in adjacency.families]
+    families = [f"Family, which {used} stage A's pairs: {family.sentence}." for family in adjacency.families]
     return Finished(
         ensemble=ensemble,
         adjacency=adjacency,
@@ -156,6 +157,7 @@ def finished_of(files: "StageFiles", costs: tuple["Cost", ...]) -> "Finished":
             Made(stage="D diffusion", provenance=ensemble.provenance),
         ),
         templates=hits,
+        loops=loops,
         families=tuple(families),
         costs=costs,
         notices=tuple(notices),

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from rna_predict.contracts import Motif
 from rna_predict.evaluation.geometry_report import GeometryReport
 from rna_predict.formats.dot_bracket import to_dot_bracket
 from rna_predict.report.costs import Cost
@@ -134,6 +135,7 @@ def _panel(finished: Finished) -> dict[str, Any]:
             for made in finished.made
         ],
         "templates": [_template(finished, index) for index in range(len(finished.templates))],
+        "loops": [_loop(motif) for motif in finished.loops],
         "families": list(finished.families),
         "costs": [_cost(cost) for cost in finished.costs],
         "notices": list(finished.notices),
@@ -142,8 +144,6 @@ def _panel(finished: Finished) -> dict[str, Any]:
 
 def _template(finished: Finished, index: int) -> dict[str, Any]:
     hit = finished.templates[index]
-    aligned = np.array([letter != "-" for letter in hit.letters])
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], aligned.astype(int), [0]])))
     return {
         "id": hit.id,
         "date": hit.date,
@@ -152,8 +152,27 @@ def _template(finished: Finished, index: int) -> dict[str, Any]:
         "coverage": round(hit.coverage, 3),
         "pair_agreement": round(hit.pair_agreement, 3),
         "expected_tm": round(hit.expected_tm, 3),
-        "aligned": [[int(start), int(end)] for start, end in edges.reshape(-1, 2)],
+        "aligned": _spans(np.array([letter != "-" for letter in hit.letters])),
     }
+
+
+def _loop(motif: Motif) -> dict[str, Any]:
+    there_L = np.zeros(int(motif.residue_N.max()) + 1, dtype=bool)
+    there_L[motif.residue_N] = True
+    return {
+        "id": motif.hit.id,
+        "kind": motif.hit.kind,
+        "letters": motif.hit.letters,
+        "expected_lddt": round(motif.hit.expected_lddt, 3),
+        "similarity": round(motif.hit.similarity, 3),
+        "aligned": _spans(there_L),
+    }
+
+
+def _spans(there_L: np.ndarray) -> list[list[int]]:
+    """Half-open ranges of residues that are there."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], there_L.astype(int), [0]])))
+    return [[int(start), int(end)] for start, end in edges.reshape(-1, 2)]
 
 
 def _cost(cost: Cost) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from rna_predict.contracts import Adjacency, Ensemble, Provenance
-from rna_predict.contracts.templates import TemplateHit
+from rna_predict.contracts.templates import Motif, TemplateHit
 from rna_predict.report.costs import Cost
 
 
@@ -24,6 +24,7 @@ class Finished:
         adjacency: stage A's pairs and probabilities, of the same sequence.
         made: the stages in the order in which they ran.
         templates: known structures that were threaded onto it, the best first.
+        loops: known loops that stand for its own, the most trusted first.
         families: what stage A found of its family, a sentence each.
         costs: its jobs, in the order in which they ran; none where nobody measured them.
         notices: what the reader has to know of this RNA, e.g. that a file could not be read.
@@ -33,6 +34,7 @@ class Finished:
     adjacency: Adjacency
     made: tuple[Made, ...]
     templates: tuple[TemplateHit, ...] = ()
+    loops: tuple[Motif, ...] = ()
     families: tuple[str, ...] = ()
     costs: tuple[Cost, ...] = ()
     notices: tuple[str, ...] = ()

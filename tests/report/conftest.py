@@ -23,7 +23,7 @@ from rna_predict.contracts import (
     Torsions,
 )
 from rna_predict.contracts.structure import full_mask
-from rna_predict.contracts.templates import TemplateHit
+from rna_predict.contracts.templates import MotifHit, TemplateHit
 from rna_predict.formats.dot_bracket import from_dot_bracket
 from rna_predict.formats.fasta import write_fasta
 from rna_predict.formats.models import write_ensemble
@@ -179,7 +179,7 @@ def ensemble_of(coordinates: Coordinates, inputs: dict[str, str], plddt: float) 
 
 
 def hit_on(adjacency: Adjacency) -> TemplateHits:
-    """A template that covers all but the last residue, without atoms."""
+    """A template that covers all but the last residue, and a known loop of the first five, without atoms."""
     length = adjacency.length
     hit = TemplateHit(
         id="9xyz_A", cluster="1", date="2020-02-03", length=30, identity=0.75, query_identity=0.7, coverage=0.95,
@@ -197,6 +197,11 @@ def hit_on(adjacency: Adjacency) -> TemplateHits:
         position_KL=np.full((1, length), -1, dtype=np.int32),
         linked_KL=np.zeros((1, length - 1), dtype=bool),
         hits=(hit,),
+        motif_residue_N=np.arange(5, dtype=np.int32),
+        motif_xyz_NA3=np.zeros((5, 23, 3), dtype=np.float32),
+        motif_mask_NA=np.zeros((5, 23), dtype=bool),
+        motif_linked_N=np.zeros(5, dtype=bool),
+        motifs=(MotifHit("8abc_B", "hairpin", 0, 5, 0.8, 0.9, 0.77, "GAAAC"),),
     )
 
 

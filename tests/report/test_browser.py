@@ -230,6 +230,8 @@ def test_nothing_is_wider_than_the_window(visit, width):
     visit.open("beta")
     assert visit.page.evaluate("document.documentElement.scrollWidth") <= width
     assert visit.page.locator("#templates").get_by_text("9xyz_A").is_visible()
+    loop = visit.page.locator("#templates tr", has_text="8abc_B")
+    assert [loop.get_by_text(text, exact=True).is_visible() for text in ("hairpin", "GAAAC", "0.77")] == [True] * 3
     inside = visit.page.evaluate(
         "[...document.querySelectorAll('.card')].every((card) => card.scrollWidth <= card.clientWidth + 1)"
     )

@@ -239,23 +239,31 @@ function drawMade() {
   byId("families").replaceChildren(...view.panel.families.map((text) => make("p", { class: "small" }, text)));
 }
 
-function drawTemplates() {
-  const { templates, sequence } = view.panel;
-  if (!templates.length) {
-    byId("templates").replaceChildren(make("p", { class: "faint" }, "None: no known structure in the library is like this RNA, or templates are switched off."));
-    return;
+function spanOf(aligned) {
+  const span = make("span", { class: "span", title: aligned.map(([start, end]) => `${start + 1}–${end}`).join(", ") });
+  for (const [start, end] of aligned) {
+    const part = make("i");
+    part.style.left = `${(100 * start) / view.panel.sequence.length}%`;
+    part.style.width = `${(100 * (end - start)) / view.panel.sequence.length}%`;
+    span.append(part);
   }
-  const rows = templates.map((hit) => {
-    const span = make("span", { class: "span", title: hit.aligned.map(([start, end]) => `${start + 1}–${end}`).join(", ") });
-    for (const [start, end] of hit.aligned) {
-      const part = make("i");
-      part.style.left = `${(100 * start) / sequence.length}%`;
-      part.style.width = `${(100 * (end - start)) / sequence.length}%`;
-      span.append(part);
-    }
-    return [make("th", { scope: "row" }, hit.id), hit.expected_tm.toFixed(2), percent(hit.identity), percent(hit.coverage), percent(hit.pair_agreement), hit.date || "–", make("td", {}, span)];
-  });
-  byId("templates").replaceChildren(plainTable(["Chain", "TM exp.", "Identity", "Coverage", "Pairs agree", "Deposited", "Aligned"], rows));
+  return make("td", {}, span);
+}
+
+function drawTemplates() {
+  const { templates, loops } = view.panel;
+  const parts = [];
+  if (templates.length) {
+    const rows = templates.map((hit) => [make("th", { scope: "row" }, hit.id), hit.expected_tm.toFixed(2), percent(hit.identity), percent(hit.coverage), percent(hit.pair_agreement), hit.date || "–", spanOf(hit.aligned)]);
+    parts.push(plainTable(["Chain", "TM exp.", "Identity", "Coverage", "Pairs agree", "Deposited", "Aligned"], rows));
+  } else {
+    parts.push(make("p", { class: "faint" }, "None: no known structure in the library is like this RNA, or templates are switched off."));
+  }
+  if (loops.length) {
+    const rows = loops.map((loop) => [make("th", { scope: "row" }, loop.id), loop.kind, make("td", {}, make("code", {}, loop.letters)), percent(loop.similarity), loop.expected_lddt.toFixed(2), spanOf(loop.aligned)]);
+    parts.push(make("h4", {}, "Known loops"), plainTable(["Chain", "Loop", "Letters", "Alike", "lDDT exp.", "Residues"], rows));
+  }
+  byId("templates").replaceChildren(...parts);
 }
 
 function drawCosts() {
