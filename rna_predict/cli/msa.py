@@ -1,5 +1,6 @@
 """`rna-predict msa search FASTA --database FILE`: alignments of homologs for stage B's trunk."""
 
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -65,14 +66,12 @@ def search(
 
 def search_comment(sequence: str, database: Path, settings: "HomologSettings") -> str:
     """What an alignment's first line says: equal lines, equal searches. Threads make no difference."""
-    import pyhmmer
-
     from rna_predict.contracts import digest_of
 
     found = database.stat()
     facts = [sequence, str(database.resolve()), found.st_size, found.st_mtime_ns]
     facts += [settings.evalue, settings.max_rows, settings.both_strands]
-    program = f"nhmmer of pyhmmer {pyhmmer.__version__}"
+    program = f"nhmmer of pyhmmer {version('pyhmmer')}"
     return f"{program} in {database.name}, E {settings.evalue:g}, search {digest_of(facts)[:16]}"
 
 
