@@ -15,6 +15,7 @@ from rna_predict.energy.pose import Bodies, Pose, each_alone, moved, step_size
 from rna_predict.energy.priors import TorsionPrior, distance_priors
 from rna_predict.energy.relations import Relations
 from rna_predict.energy.stems import as_found, stem_relations, unstacked_neighbours
+from rna_predict.evaluation.geometry_report import model_report
 from rna_predict.geometry.frames import Frame, base_frame
 from rna_predict.geometry.helix import at, relative
 from rna_predict.geometry.nucleotide import fourth_slots, link_torsions, nucleotide_shape, torsions_of
@@ -34,7 +35,8 @@ FINAL = Weights(link=1500.0, link_slack=5.0, contact=600.0, margin=0.12, stem=0.
 """The end: ideal links and no overlaps."""
 
 STEM_LIMIT = 6.0
-"""Å by which stage C's stems may be off A-form and are kept; others are asked to be A-form."""
+"""Å by which stems of a model of stage C that is not strained may be off A-form and are kept; others are asked to be
+A-form."""
 
 ROUNDS = 3
 """Extra rounds of refinement for a sample that is not settled."""
@@ -66,9 +68,10 @@ def energy_model(
     """
     pose, phase, amplitude = stage_c_pose(coordinates)
     shape = nucleotide_shape(coordinates.sequence, phase, amplitude)
-    asked = stem_relations(coordinates.sequence, adjacency.partner_L, config.stem_weight, phase)
-    there_L = torch.ones(len(coordinates.sequence), dtype=torch.bool)
-    stems = as_found(asked, Frame(pose.rotation_SL33[0], pose.origin_SL3[0]), there_L, STEM_LIMIT)
+    stems = stem_relations(coordinates.sequence, adjacency.partner_L, config.stem_weight, phase)
+    if model_report(coordinates.sequence, coordinates.xyz_LA3).settled:
+        there_L = torch.ones(len(coordinates.sequence), dtype=torch.bool)
+        stems = as_found(stems, Frame(pose.rotation_SL33[0], pose.origin_SL3[0]), there_L, STEM_LIMIT)
     own, link = pose.torsion_SL4[0, :, :3], link_torsions(pose.atoms(shape))[0]
     model = EnergyModel(
         shape=shape,
