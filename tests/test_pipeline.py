@@ -104,7 +104,8 @@ def test_stage_c_heeds_torsions_and_puckers_of_a_loop(prediction, name, value):
 
 
 def test_stage_d_heeds_pairs(prediction, opened):
-    assert moved(models(prediction, adjacency=opened), models(prediction)) > 0.01
+    """Little: it asks of stems what stage C's model has, where that is sound."""
+    assert moved(models(prediction, adjacency=opened), models(prediction)) > 0.003
 
 
 def test_stage_d_heeds_the_distogram(prediction):

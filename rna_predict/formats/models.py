@@ -17,7 +17,7 @@ from rna_predict.formats.model_cif import (
     write_best_cif,
     write_models_cif,
 )
-from rna_predict.formats.pdb import write_pdb
+from rna_predict.formats.pdb import KEPT, write_pdb
 
 __all__ = [
     "Confidence",
@@ -99,13 +99,18 @@ def write_best_pdb(ensemble: Ensemble, path: Path, remarks: Sequence[str] = ()) 
     provenance = ensemble.provenance
     lines = (
         f"rna_predict {provenance.package_version}",
-        f"method {provenance.method}",
+        f"method {_kept_together(provenance.method, provenance.partial)}",
         f"{ensemble.id}: rank 1 of {len(ensemble.models)}, seed {best.seed}",
         f"B-factor column: pLDDT per atom, 0-100, {ensemble.confidence_kind}{', UNTRAINED' * provenance.untrained}",
         f"mean pLDDT {mean_plddt(ensemble.sequence, best.plddt_LA):.2f}, pTM {best.ptm:.3f}",
         *remarks,
     )
     write_pdb(ensemble.structure(0), path, best.plddt_LA, remarks=lines)
+
+
+def _kept_together(text: str, part: str) -> str:
+    """The text with a part of it, if it has one, that no line ends in."""
+    return text.replace(part, part.replace(" ", KEPT)) if part else text
 
 
 def export_best(ensemble: Ensemble, pdb_out: Path, cif_out: Path) -> None:

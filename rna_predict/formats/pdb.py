@@ -13,6 +13,8 @@ from rna_predict.errors import InputError
 
 MAX_RESIDUES = 9999
 MAX_ATOMS_IN_FILE = 99999
+KEPT = "\N{NO-BREAK SPACE}"
+"""A space of a remark at which no line ends; it is written as a plain one."""
 REMARK_WIDTH = 69
 """Letters of a remark in a line of 80."""
 _LOWEST, _HIGHEST = -999.999, 9999.999
@@ -56,7 +58,8 @@ def pdb_text(
         raise InputError(
             f"{structure.id}: pLDDT of shape {plddt_LA.shape} does not fit atoms {structure.mask_LA.shape}"
         )
-    lines = [f"REMARK   1 {part}" for remark in remarks for part in textwrap.wrap(remark, REMARK_WIDTH)]
+    wrapped = [part for remark in remarks for part in textwrap.wrap(remark, REMARK_WIDTH)]
+    lines = [f"REMARK   1 {part.replace(KEPT, ' ')}" for part in wrapped]
     model = gemmi_structure(structure, plddt_LA, chain)
     options = gemmi.PdbWriteOptions(minimal=True, cryst1_record=False, ter_records=True, end_record=True)
     return "".join(f"{line}\n" for line in lines) + model.make_pdb_string(options)

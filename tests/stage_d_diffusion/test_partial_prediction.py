@@ -395,7 +395,8 @@ def test_outputs_name_file_and_step_once_and_where_it_acted(files, hairpin, tmp_
     records = dataclasses.replace(hairpin.records(), embeddings=of_trunk)
     quick = StageDConfig(models=1, steps=2, iterations=2, refine_iterations=60)
     method = sample_ensemble(hairpin.sequence, records, quick).provenance.method
-    assert method.endswith("; partial checkpoint trunk.safetensors (step 7) in stage B")
+    assert method == f"analytic energy; distances: {of_trunk.provenance.method}"
+    assert method.count("partial checkpoint trunk.safetensors (step 7)") == 1
     assert not plain.provenance.partial
 
 
