@@ -1,4 +1,4 @@
-"""`rna-predict bench run`: the whole workflow on one RNA of 76 nt and one of 400 nt, as a user starts it.
+"""`rna-predict bench run`: the whole workflow on one RNA of 76 nt and one of 200 nt, as a user starts it.
 
 Wall time of `snakemake --cores 2 <one id>` in a warm environment, start of Python and torch in every job included, and
 the peak memory of the largest job, from Snakemake's own benchmark files. Run it in the checkout.
@@ -19,7 +19,7 @@ TRNA = "GCGGAUUUAGCUCAGUUGGGAGAGCGCCAGACUGAAGAUCUGGAGGUCCUGUGUUCGAUCCACAGAAUUCGC
 
 CORES = 2
 
-LONG = 400
+LONG = 200
 
 Row = dict[str, Any]
 
