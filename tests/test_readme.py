@@ -79,7 +79,7 @@ def test_snakemake_commands_plan_jobs(command, tmp_path):
         words = [f"{tmp_path}/{word}" if word.startswith("results/") else word for word in words]
         words[place:] = [*words[place:], f"results={tmp_path / 'results'}", f"dataset={{structures: {tmp_path}}}"]
     text = run([sys.executable, "-m", "snakemake", "-n", *words[1:place], *words[place:]], ROOT)
-    assert re.search(r"stage_b_torsion|build_dataset|draw_base_pairs|Nothing to be done", text)
+    assert re.search(r"stage_[bc]_|build_dataset|draw_base_pairs|report|Nothing to be done", text)
 
 
 def test_the_tool_commands_run_in_the_order_of_the_readme(tmp_path, chains_dir):

@@ -197,9 +197,14 @@ def test_killed_while_it_builds_the_next_run_gives_the_whole_dataset(small, tmp_
 
     with monkeypatch.context() as patched:
         patched.setattr(build, step, wait)
-        process = context.Process(target=build_dataset, args=work)
-        process.start()
-        assert reached.wait(120)
+        for _ in range(4):  # a fork that meets one of lancedb's threads holding a lock hangs: begin again
+            process = context.Process(target=build_dataset, args=work)
+            process.start()
+            if reached.wait(40):
+                break
+            process.kill()
+            process.join()
+        assert reached.is_set()
     process.kill()
     process.join()
     assert process.exitcode == -signal.SIGKILL
