@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from rna_predict.contracts import Motif, TemplateHits
-from rna_predict.energy.relations import Relations
+from rna_predict.energy.relations import Relations, listed
 from rna_predict.geometry.frames import Frame, base_frame
 from rna_predict.geometry.helix import at, relative
 
@@ -40,15 +40,7 @@ def motif_relations(templates: TemplateHits, partner_L: np.ndarray, weight: floa
                 second.append(j)
                 frames.append(relative(at(frame, a), at(frame, b)))
                 weights.append(weight * trust)
-    rotation = torch.stack([found[0] for found in frames]) if frames else torch.zeros(0, 3, 3)
-    origin = torch.stack([found[1] for found in frames]) if frames else torch.zeros(0, 3)
-    return Relations(
-        first=torch.tensor(first, dtype=torch.int64, device=like.device),
-        second=torch.tensor(second, dtype=torch.int64, device=like.device),
-        rotation_N33=rotation.to(like),
-        origin_N3=origin.to(like),
-        weight_N=torch.tensor(weights).to(like),
-    )
+    return listed(first, second, frames, weights, like)
 
 
 def _frames(motif: Motif, sequence: str) -> tuple[Frame, np.ndarray]:

@@ -28,6 +28,19 @@ class Relations:
     weight_N: Tensor
 
 
+def listed(first: list[int], second: list[int], frames: list[Frame], weights: list[float], like: Tensor) -> Relations:
+    """Relations from lists, one entry each; none give empty tensors. `like` has the dtype and device."""
+    rotation = torch.stack([frame[0] for frame in frames]) if frames else torch.zeros(0, 3, 3)
+    origin = torch.stack([frame[1] for frame in frames]) if frames else torch.zeros(0, 3)
+    return Relations(
+        first=torch.tensor(first, dtype=torch.int64, device=like.device),
+        second=torch.tensor(second, dtype=torch.int64, device=like.device),
+        rotation_N33=rotation.to(like),
+        origin_N3=origin.to(like),
+        weight_N=torch.tensor(weights).to(like),
+    )
+
+
 def joined(*parts: Relations) -> Relations:
     """All relations of several sets."""
     return Relations(

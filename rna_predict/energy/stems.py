@@ -7,7 +7,7 @@ import torch
 
 from rna_predict.chemistry.residues import CANONICAL_PAIRS
 from rna_predict.energy.pose import Bodies
-from rna_predict.energy.relations import ARM, Relations
+from rna_predict.energy.relations import ARM, Relations, listed
 from rna_predict.geometry.frames import Frame
 from rna_predict.geometry.helix import at, relative, stem_frames
 
@@ -42,15 +42,7 @@ def stem_relations(sequence: str, partner_L: np.ndarray, weight: float, like: to
         weight * (1.0 if all(_pair(sequence, partner_L, k) in CANONICAL_PAIRS for k in ends) else NON_CANONICAL)
         for ends in zip(first, second, strict=True)
     ]
-    rotation = torch.stack([f[0] for f in frames]) if frames else torch.zeros(0, 3, 3)
-    origin = torch.stack([f[1] for f in frames]) if frames else torch.zeros(0, 3)
-    return Relations(
-        first=torch.tensor(first, dtype=torch.int64, device=like.device),
-        second=torch.tensor(second, dtype=torch.int64, device=like.device),
-        rotation_N33=rotation.to(like),
-        origin_N3=origin.to(like),
-        weight_N=torch.tensor(weights).to(like),
-    )
+    return listed(first, second, frames, weights, like)
 
 
 def as_found(relations: Relations, frame: Frame, mask_L: torch.Tensor, limit: float) -> Relations:

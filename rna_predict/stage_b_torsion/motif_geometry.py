@@ -4,6 +4,7 @@ import numpy as np
 
 from rna_predict.contracts import Motif, TemplateHits, atom_slots, bin_centres
 from rna_predict.geometry.numpy_measures import measure_pucker, measure_torsions
+from rna_predict.stage_b_torsion.template_geometry import density_around
 from rna_predict.stage_b_torsion.torsion_values import TorsionValues
 
 TRUST = (2.0, 0.4)
@@ -56,8 +57,7 @@ def _told(point_N3: np.ndarray, expected: float, centre_B: np.ndarray) -> np.nda
     """The loop's own distribution of each distance, [N, N, B]."""
     gap_NN = np.linalg.norm(point_N3[:, None] - point_N3, axis=-1)
     spread_NN = np.maximum(3.5 * (1 - expected) * (SPREAD[0] + SPREAD[1] * gap_NN), LEAST_SPREAD)
-    off_NNB = (np.clip(gap_NN, None, centre_B[-1])[..., None] - centre_B) / spread_NN[..., None]
-    density_NNB = np.exp(-0.5 * off_NNB**2) + 1e-12
+    density_NNB = density_around(gap_NN, spread_NN, centre_B)
     return density_NNB / density_NNB.sum(-1, keepdims=True)
 
 

@@ -77,10 +77,21 @@ def _told(
     told_RLB = np.zeros((*trust_RL.shape, len(centre_B)))
     for gap_RL, share_RL, worth in zip(gap_KRL, share_KRL / total_RL, worth_K, strict=True):
         spread_RL = np.maximum(1.6 * (1 - worth) * (SPREAD[0] + SPREAD[1] * gap_RL), LEAST_SPREAD)
-        off_RLB = (np.clip(gap_RL, None, centre_B[-1])[..., None] - centre_B) / spread_RL[..., None]
-        density_RLB = np.exp(-0.5 * off_RLB**2) + 1e-12
+        density_RLB = density_around(gap_RL, spread_RL, centre_B)
         told_RLB += share_RL[..., None] * density_RLB / density_RLB.sum(-1, keepdims=True)
     return told_RLB, trust_RL
+
+
+def density_around(gap: np.ndarray, spread: np.ndarray, centre_B: np.ndarray) -> np.ndarray:
+    """Density in each bin [..., B], up to a factor, of distances around known ones; those beyond the last are in it.
+
+    Args:
+        gap: [...], Å.
+        spread: [...], Å, standard deviation.
+        centre_B: Å, of the bins.
+    """
+    off = (np.clip(gap, None, centre_B[-1])[..., None] - centre_B) / spread[..., None]
+    return np.exp(-0.5 * off**2) + 1e-12
 
 
 def template_torsions(values: TorsionValues, templates: TemplateHits) -> TorsionValues:
