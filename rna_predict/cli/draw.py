@@ -58,7 +58,7 @@ def subjects_of(source: Path, native: Path | None) -> list["Subject"]:
         InputError: the structure, or the native, cannot be used.
     """
     from rna_predict.cli.stage_files import StageFiles
-    from rna_predict.contracts import Adjacency, RnaSequence
+    from rna_predict.contracts import Adjacency
     from rna_predict.report.subject import subject_of_adjacency, subject_of_structure
 
     if source.suffix != ".safetensors" and not source.is_dir():
@@ -70,7 +70,7 @@ def subjects_of(source: Path, native: Path | None) -> list["Subject"]:
         adjacency = files.adjacency(files.sequence())
     else:
         adjacency = Adjacency.load(source)
-    sequence = RnaSequence(id=adjacency.id, sequence=adjacency.sequence)
+    sequence = adjacency.rna
     return [subject_of_adjacency(adjacency, _native(native, sequence))]
 
 

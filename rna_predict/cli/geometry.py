@@ -24,7 +24,9 @@ def geometry(
     """Print chain breaks, bonds, clashes, sugar centres and rings of each model; the last line is one JSON object."""
     from rna_predict.formats.structure import read_structure
 
-    models = [read_structure(path, id=path.name.removesuffix(".gz").rpartition(".")[0]) for path in files]
+    models = [
+        read_structure(path, id=path.name.removesuffix(".gz").rpartition(".")[0], together=True) for path in files
+    ]
     measured = [geometry_of(model) for model in models]
     formed = [pairs_formed(model, stages) for model in models]
     rows = [
@@ -65,7 +67,7 @@ def pairs_formed(model: "Structure", stages: Path | None) -> float | None:
     from rna_predict.formats.secondary_structure import read_given
 
     path = stages / model.id / "a_adjacency.dbn"
-    given = read_given(path, RnaSequence(id=model.id, sequence=model.sequence))
+    given = read_given(path, RnaSequence(id=model.id, sequence=model.sequence, breaks=model.breaks))
     if given.partner_L is None:
         raise InputError(f"{path}: holds no pairs")
     return share_formed(annotate_pairs(model), nested_pairs(given.partner_L.tolist()))

@@ -115,11 +115,13 @@ def _template_embedder(ours: Ours, templates: bool) -> Outputs:
     found = None
     if templates:
         drawn = {name: value[None] for name, value in given.templates.items()}
+        chain_BL = given.features.chain_BL
+        same_BTLL = (chain_BL[:, :, None] == chain_BL[:, None])[:, None]
         found = TemplateFeatures(
-            distogram_BTLLD=drawn["distogram"].float(),
-            distance_mask_BTLL=drawn["pseudo_beta_mask"],
-            unit_vector_BTLL3=drawn["unit_vector"],
-            frame_mask_BTLL=drawn["backbone_frame_mask"],
+            distogram_BTLLD=drawn["distogram"] * same_BTLL[..., None].float(),
+            distance_mask_BTLL=drawn["pseudo_beta_mask"] * same_BTLL,
+            unit_vector_BTLL3=drawn["unit_vector"] * same_BTLL[..., None],
+            frame_mask_BTLL=drawn["backbone_frame_mask"] * same_BTLL,
             letter_BTL=drawn["aatype"],
         )
     return {"pair": ours.trunk.template_embedder(given.representations.pair_BLLZ, found)}

@@ -243,7 +243,7 @@ class RecordedDraws:
 
 
 def prepared(features: Features) -> Features:
-    """Make the features of one RNA say more: an alignment, and a gap in its numbers.
+    """Make the features of one RNA say more: an alignment, a gap in its numbers, and three chains, two of them alike.
 
     The alignment is drawn (all letters, gaps, deletions), and the profile is its own. Residues after `CROP` are
     numbered as in a crop, beyond the reach of relative positions.
@@ -255,7 +255,8 @@ def prepared(features: Features) -> Features:
     residue_BML[:, 0] = restype_BL
     deletion_BML = draw_integers("deletions", -6, 4, *shape).clamp(min=0).float()
     deletion_BML[:, 0] = 0
-    index_BL = features.residue_index_BL
+    index_BL, length = features.residue_index_BL, restype_BL.shape[1]
+    chain_BL = torch.bucketize(index_BL, torch.tensor([length // 2, 3 * length // 4]))
     alignment = AlignmentFeatures(
         residue_BML=residue_BML, deletion_BML=deletion_BML, mask_BM=torch.ones(shape[:2], dtype=torch.bool)
     )
@@ -263,6 +264,9 @@ def prepared(features: Features) -> Features:
         features,
         alignment=alignment,
         residue_index_BL=torch.where(index_BL > CROP, index_BL + 40, index_BL),
+        chain_BL=chain_BL,
+        entity_BL=chain_BL // 2,
+        copy_BL=chain_BL % 2,
         profile_BLT=torch.nn.functional.one_hot(residue_BML, RESTYPES).float().mean(1),
         deletion_mean_BL=deletion_BML.mean(1),
     )

@@ -127,14 +127,13 @@ def convert(features: Features) -> dict[str, Any]:
     index_L = torch.arange(length)
     representative_A = torch.zeros(atoms).long()
     representative_A[features.distogram_atom_BL[0]] = 1
-    chain_L = torch.zeros(length).long()
     entries = {
         "restype": one_hot(features.restype_BL[0], RESTYPES).float(),
         "profile": features.profile_BLT[0],
         "deletion_mean": features.deletion_mean_BL[0],
         "residue_index": features.residue_index_BL[0],
         "token_index": index_L,
-        **{"asym_id": chain_L, "entity_id": chain_L, "sym_id": chain_L},
+        **{"asym_id": features.chain_BL[0], "entity_id": features.entity_BL[0], "sym_id": features.copy_BL[0]},
         "token_bonds": torch.zeros(length, length),
         "atom_to_token_idx": token_A,
         "atom_to_tokatom_idx": features.atom_rank_BA[0],

@@ -48,7 +48,7 @@ def relax(
     given = {"solvent": solvent, "stiffness": stiffness, "seconds": seconds}
     config = RelaxConfig(**{name: value for name, value in given.items() if value is not None})  # pyright: ignore
     if confidence is None:
-        structure = read_structure(model, chain)
+        structure = read_structure(model, chain, together=True)
         b_LA = read_b_factors(model, structure, chain)
         relaxed = run(structure, config, threads)
         for path in _paths(out, structure.id):

@@ -106,11 +106,11 @@ def _c1(path: Path, target: "RnaSequence") -> "np.ndarray":
     from rna_predict.chemistry.residues import C1
     from rna_predict.formats.model_cif import read_atom_table
 
-    id, letters, xyz_MLA3, _ = read_atom_table(path)
-    if (id, letters) != (target.id, target.sequence):
-        what = "id" if id != target.id else "sequence"
+    rna, xyz_MLA3, _ = read_atom_table(path)
+    if (rna.id, rna.sequence) != (target.id, target.sequence):
+        what = "id" if rna.id != target.id else "sequence"
         raise InputError(
-            f"{path}: {what} {(id if what == 'id' else letters)[:60]} is not that of target {target.id} "
+            f"{path}: {what} {(rna.id if what == 'id' else rna.sequence)[:60]} is not that of target {target.id} "
             f"({target.length} nt). Predict {target.id} again."
         )
     return xyz_MLA3[:, :, C1]

@@ -76,7 +76,6 @@ def search(
     max_identity: Annotated[float, typer.Option(help="Leave out chains that share more of the shorter one.")] = 1.0,
 ) -> None:
     """Print the templates of each RNA under stage A's pairs, a line for each; the last line is one JSON object."""
-    from rna_predict.contracts import RnaSequence
     from rna_predict.formats.fasta import read_fasta
     from rna_predict.stage_a_adjacency.config import StageAConfig
     from rna_predict.stage_a_adjacency.stage import predict_adjacency
@@ -89,8 +88,7 @@ def search(
     config = TemplatesConfig(max_hits=max_hits, min_expected_tm=min_expected_tm, max_identity=max_identity)
     rows = []
     for record in records:
-        sequence = RnaSequence(id=record.id, sequence=record.sequence)
-        for one in search_library(predict_adjacency(sequence, StageAConfig()), opened, config):
+        for one in search_library(predict_adjacency(record, StageAConfig()), opened, config):
             hit = one.hit
             shares = ("expected_tm", "coverage", "identity", "pair_agreement")
             row = {"id": record.id, "template": hit.id, "length": hit.length}

@@ -13,6 +13,12 @@ MIN_LOOP = 3
 """Fewest unpaired residues that a hairpin loop can have."""
 
 
+def too_near(i: int, j: int, breaks: tuple[int, ...]) -> bool:
+    """Whether residues i and j are too near in one chain to pair; across a break between chains any two may."""
+    first, second = min(i, j), max(i, j)
+    return second - first <= MIN_LOOP and (first == second or not any(first < start <= second for start in breaks))
+
+
 class FamilyFound(NamedTuple):
     """A family of RNA that stage A found in the sequence.
 
@@ -53,7 +59,7 @@ class Adjacency(Record):
     Attributes:
         probability_LL: float32 [L, L] in [0, 1], symmetric, zero diagonal; a row's sum is at most 1.
         partner_L: int32 [L], index of the paired residue or -1; a valid matching (mutual, at least three
-            residues between, A-U, C-G or G-U unless `given` allows others), pseudoknots kept.
+            residues between or in different chains, A-U, C-G or G-U unless `given` allows others), pseudoknots kept.
         given: whether the user gave the structure (then non-canonical pairs are taken as they are).
         families: those that were found in the sequence, best first; the provenance's inputs name `family` where they
             took part in the pairs.
@@ -105,7 +111,7 @@ class Adjacency(Record):
             j = int(partner[i])
             if partner[j] != i:
                 raise ContractError(f"partner_L of {self.id}: residues {i + 1} and {j + 1} are not mutual partners")
-            if abs(j - i) <= MIN_LOOP:
+            if too_near(int(i), j, self.breaks):
                 raise ContractError(f"partner_L of {self.id}: pair {i + 1}-{j + 1} has fewer than 3 residues between")
             if not self.given and self.sequence[i] + self.sequence[j] not in CANONICAL_PAIRS:
                 letters = f"{self.sequence[i]}-{self.sequence[j]}"

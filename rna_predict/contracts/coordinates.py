@@ -43,7 +43,7 @@ class Coordinates(Record):
 
     def structure(self) -> Structure:
         """The same atoms as a Structure, residues numbered from 1."""
-        return whole_structure(self.id, self.sequence, self.xyz_LA3)
+        return whole_structure(self.id, self.sequence, self.xyz_LA3, self.breaks)
 
 
 def check_atoms_apart(name: str, xyz_LA3: np.ndarray, mask_LA: np.ndarray) -> None:

@@ -50,7 +50,7 @@ class Model:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ensemble:
-    """N models of one RNA, best first.
+    """N models of one RNA (of one chain or several, as in `RnaSequence`), best first.
 
     Attributes:
         confidence_kind: `heuristic` (formula over energies) or `learned` (confidence head).
@@ -61,10 +61,11 @@ class Ensemble:
     provenance: Provenance
     confidence_kind: str
     models: tuple[Model, ...]
+    breaks: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         """Raise ContractError when a model is collapsed, misshapen, out of range, or the ranking is not sorted."""
-        RnaSequence(id=self.id, sequence=self.sequence)
+        object.__setattr__(self, "breaks", self.rna.breaks)
         if self.confidence_kind not in ("heuristic", "learned"):
             raise ContractError(f"confidence_kind of {self.id}: {self.confidence_kind!r} is not heuristic or learned")
         if not self.models:
@@ -93,6 +94,11 @@ class Ensemble:
             raise ContractError(f"{self.id}: ptm {model.ptm} or ranking score {model.ranking_score} out of range")
         check_atoms_apart(self.id, model.xyz_LA3, full_mask(self.sequence))
 
+    @property
+    def rna(self) -> RnaSequence:
+        """The RNA that the models are of."""
+        return RnaSequence(id=self.id, sequence=self.sequence, breaks=self.breaks)
+
     def structure(self, rank: int = 0) -> Structure:
         """The model of that rank as a Structure, residues numbered from 1."""
-        return whole_structure(self.id, self.sequence, self.models[rank].xyz_LA3)
+        return whole_structure(self.id, self.sequence, self.models[rank].xyz_LA3, self.breaks)

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rna_predict.contracts.adjacency import MIN_LOOP
+from rna_predict.contracts.adjacency import MIN_LOOP, too_near
 from rna_predict.contracts.record import read_only
+from rna_predict.contracts.sequence import checked_breaks
 from rna_predict.errors import ContractError
 
 SUM_TOLERANCE = 1e-3
@@ -21,6 +22,7 @@ class GivenStructure:
     Attributes:
         id: the RNA's id.
         length: number of residues.
+        breaks: first residue of each chain but the first, as in `RnaSequence`.
         partner_L: int32 [L], index of the paired residue or -1 (nothing is said), or None. Any letters may pair.
         unpaired_L: bool [L], True where the user forbids a pair (`x` in dot-bracket), or None.
         probability_LL: float32 [L, L] in [0, 1], symmetric, zero diagonal, row sums at most 1, or None.
@@ -30,6 +32,7 @@ class GivenStructure:
     id: str
     length: int
     source: str
+    breaks: tuple[int, ...] = ()
     partner_L: np.ndarray | None = None
     unpaired_L: np.ndarray | None = None
     probability_LL: np.ndarray | None = None
@@ -38,6 +41,7 @@ class GivenStructure:
         """Raise ContractError, naming source and residues, when the pairs or the probabilities break a rule above."""
         if self.length < 1:
             raise ContractError(f"{self.source}: {self.id} has no residues")
+        object.__setattr__(self, "breaks", checked_breaks(self.id, self.length, self.breaks))
         if self.partner_L is None and self.probability_LL is None:
             raise ContractError(f"{self.source}: a given structure of {self.id} needs pairs or probabilities")
         shapes = {"partner_L": (1, "int32"), "unpaired_L": (1, "bool"), "probability_LL": (2, "float32")}
@@ -61,7 +65,7 @@ class GivenStructure:
             j = int(partner[i])
             if partner[j] != i:
                 raise ContractError(f"{self.source}: residue {i + 1} pairs with {j + 1}, but {j + 1} does not with it")
-            if abs(j - i) <= MIN_LOOP:
+            if too_near(int(i), j, self.breaks):
                 between = max(abs(j - i) - 1, 0)
                 raise ContractError(
                     f"{self.source}: pair {min(i, j) + 1}-{max(i, j) + 1} has {between} residues between, "
@@ -71,7 +75,9 @@ class GivenStructure:
                 raise ContractError(f"{self.source}: residue {i + 1} is both paired and forced unpaired")
 
     @classmethod
-    def from_pairs(cls, name: str, length: int, pairs: Iterable[tuple[int, int]], source: str) -> "GivenStructure":
+    def from_pairs(
+        cls, name: str, length: int, pairs: Iterable[tuple[int, int]], source: str, breaks: tuple[int, ...] = ()
+    ) -> "GivenStructure":
         """Build from 0-based pairs in any order.
 
         Raises:
@@ -86,11 +92,11 @@ class GivenStructure:
                     partners = f"{partner_L[residue] + 1} and {other + 1}"
                     raise ContractError(f"{source}: residue {residue + 1} of {name} pairs with both {partners}")
             partner_L[i], partner_L[j] = j, i
-        return cls(id=name, length=length, partner_L=partner_L, source=source)
+        return cls(id=name, length=length, breaks=breaks, partner_L=partner_L, source=source)
 
     def digest(self) -> str:
         """sha256 over the content (not the source): equal content, equal digest."""
-        state = hashlib.sha256(f"{self.id}:{self.length}".encode())
+        state = hashlib.sha256(":".join(map(str, (self.id, self.length, *self.breaks))).encode())
         for name in ("partner_L", "unpaired_L", "probability_LL"):
             value = getattr(self, name)
             state.update(name.encode())

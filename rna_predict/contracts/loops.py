@@ -1,5 +1,6 @@
 """Stems and loops of a matching: the nested skeleton first, pseudoknots marked on top of it."""
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,10 +37,11 @@ class Loop:
     """One loop of the nested skeleton.
 
     Attributes:
-        kind: one of `LOOP_KINDS`.
-        closing: the pair that closes it from outside; None for the external loop.
+        kind: one of `LOOP_KINDS`. A loop that a chain ends in is `external` too: nothing holds it together there.
+        closing: the pair that closes it from outside; None for the loop outside all pairs.
         branches: outermost pairs of the stems that leave it, 5'→3'.
-        strands: half-open ranges (start, stop), 5'→3', one more than branches; empty ones are kept.
+        strands: half-open ranges (start, stop), 5'→3', one more than branches, and one more for each chain that ends
+            in it; empty ones are kept.
     """
 
     kind: str
@@ -158,14 +160,16 @@ def nested_mask(stems: list[Stem]) -> np.ndarray:
     return keep
 
 
-def decompose(partner_L: np.ndarray) -> LoopDecomposition:
+def decompose(partner_L: np.ndarray, breaks: tuple[int, ...] = ()) -> LoopDecomposition:
     """Split a matching into stems and loops.
 
     The nested subset of stems with the most pairs is the skeleton; the other stems are pseudoknots, whose residues
-    lie in the skeleton's loops as if unpaired, with the state `pseudoknot`.
+    lie in the skeleton's loops as if unpaired, with the state `pseudoknot`. A stem goes on where a chain ends within
+    one of its strands: a nicked helix stays stacked.
 
     Args:
         partner_L: integer [L], index of the paired residue or -1, as in `Adjacency`.
+        breaks: first residue of each chain but the first.
 
     Raises:
         ContractError: not a matching.
@@ -184,7 +188,7 @@ def decompose(partner_L: np.ndarray) -> LoopDecomposition:
         if index < len(stems):
             skeleton_L[five], skeleton_L[three] = partner_L[five], partner_L[three]
             state_L[five], state_L[three] = STATES.index("stem5"), STATES.index("stem3")
-    loops = tuple(_loop(skeleton_L, closing) for closing in (None, *(stem.inner for stem in stems)))
+    loops = tuple(_loop(skeleton_L, closing, breaks) for closing in (None, *(stem.inner for stem in stems)))
     sizes = {name: np.zeros(length, dtype=np.int32) for name in ("loop_size_L", "strand_size_L")}
     places = {name: np.full(length, -1, dtype=np.int32) for name in ("loop_L", "position_L")}
     for index, loop in enumerate(loops):
@@ -200,7 +204,7 @@ def decompose(partner_L: np.ndarray) -> LoopDecomposition:
     )
 
 
-def _loop(skeleton_L: np.ndarray, closing: tuple[int, int] | None) -> Loop:
+def _loop(skeleton_L: np.ndarray, closing: tuple[int, int] | None, breaks: tuple[int, ...]) -> Loop:
     """The loop inside `closing` (the external loop for None), read along the nested skeleton."""
     start, end = (0, len(skeleton_L)) if closing is None else (closing[0] + 1, closing[1])
     branches, strands = [], []
@@ -214,7 +218,8 @@ def _loop(skeleton_L: np.ndarray, closing: tuple[int, int] | None) -> Loop:
         strands.append((start, position))
         start = position = partner + 1
     strands.append((start, end))
-    if closing is None:
+    whole, strands = len(strands), [part for strand in strands for part in _chains_of(strand, breaks)]
+    if closing is None or len(strands) > whole:
         kind = "external"
     elif len(branches) > 1:
         kind = "multiloop"
@@ -223,3 +228,9 @@ def _loop(skeleton_L: np.ndarray, closing: tuple[int, int] | None) -> Loop:
     else:
         kind = "internal" if all(stop > begin for begin, stop in strands) else "bulge"
     return Loop(kind=kind, closing=closing, branches=tuple(branches), strands=tuple(strands))
+
+
+def _chains_of(strand: tuple[int, int], breaks: tuple[int, ...]) -> list[tuple[int, int]]:
+    """A loop's strand, cut where a chain ends in it or at its ends."""
+    start, stop = strand
+    return list(itertools.pairwise((start, *(first for first in breaks if start <= first <= stop), stop)))

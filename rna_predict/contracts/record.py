@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_safetensors
 
 from rna_predict.atomic import atomic_path
-from rna_predict.contracts.sequence import RnaSequence
+from rna_predict.contracts.sequence import RnaSequence, rna_of_text
 from rna_predict.errors import ContractError
 
 RecordT = TypeVar("RecordT", bound="Record")
@@ -57,7 +57,9 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """A sequence and arrays indexed by its residues. Subclasses add array fields with `array(dtype)`.
+    """A sequence, of one chain or several as in `RnaSequence`, and arrays indexed by its residues.
+
+    Subclasses add array fields with `array(dtype)`.
 
     Arrays that somebody can still write to are copied, so that a record never changes and never freezes an array of
     the caller's. Hand over a large fresh array with `flags.writeable = False`, and it is taken as it is.
@@ -70,6 +72,7 @@ class Record:
     id: str
     sequence: str
     provenance: Provenance
+    breaks: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         """Check id, sequence and every array's dtype and finiteness; subclasses check shapes and values.
@@ -77,7 +80,7 @@ class Record:
         Raises:
             ContractError: naming the field and the value found.
         """
-        RnaSequence(id=self.id, sequence=self.sequence)
+        object.__setattr__(self, "breaks", self.rna.breaks)
         for name, dtype in array_fields(type(self)).items():
             value = getattr(self, name)
             if not isinstance(value, np.ndarray) or value.dtype != np.dtype(dtype):
@@ -92,6 +95,11 @@ class Record:
         """Number of residues."""
         return len(self.sequence)
 
+    @property
+    def rna(self) -> RnaSequence:
+        """The RNA that it is of."""
+        return RnaSequence(id=self.id, sequence=self.sequence, breaks=self.breaks)
+
     def expect_shape(self, name: str, shape: tuple[int, ...]) -> None:
         """Raise ContractError unless array `name` has `shape`; -1 stands for any size."""
         found = getattr(self, name).shape
@@ -99,8 +107,8 @@ class Record:
             raise ContractError(f"{self.SCHEMA}.{name} of {self.id}: expected shape {shape}, found {found}")
 
     def digest(self) -> str:
-        """sha256 over schema, version, id, sequence and arrays (not the provenance): equal content, equal digest."""
-        head = {"schema": self.SCHEMA, "version": self.VERSION, "id": self.id, "sequence": self.sequence}
+        """sha256 over schema, version, RNA and arrays (not the provenance): equal content, equal digest."""
+        head = {"schema": self.SCHEMA, "version": self.VERSION, "id": self.id, "sequence": self.rna.text}
         head |= {f.name: getattr(self, f.name) for f in meta_fields(type(self))}
         state = hashlib.sha256(json.dumps(head, sort_keys=True).encode())
         for name in array_fields(type(self)):
@@ -115,7 +123,7 @@ class Record:
             "schema": self.SCHEMA,
             "version": self.VERSION,
             "id": self.id,
-            "sequence": self.sequence,
+            "sequence": self.rna.text,
             "provenance": dataclasses.asdict(self.provenance),
             "meta": {f.name: getattr(self, f.name) for f in meta_fields(type(self))},
             "digest": self.digest(),
@@ -143,7 +151,7 @@ class Record:
         record = cls._from_parts(path, header, arrays)
         if record.digest() != header["digest"]:
             raise ContractError(f"{path}: the content does not match its digest; the file is damaged. {cls._again()}")
-        if sequence is not None and (record.id, record.sequence) != (sequence.id, sequence.sequence):
+        if sequence is not None and record.rna != sequence:
             raise ContractError(
                 f"{path}: made for {record.id} ({record.length} nt) with another sequence. {cls._again()}"
             )
@@ -215,7 +223,9 @@ class Record:
             _freeze(value)
         try:
             provenance = Provenance(**header["provenance"])
-            return cls(id=header["id"], sequence=header["sequence"], provenance=provenance, **header["meta"], **arrays)
+            rna = rna_of_text(header["id"], header["sequence"])
+            own = {"breaks": rna.breaks, **header["meta"], **arrays}
+            return cls(id=rna.id, sequence=rna.sequence, provenance=provenance, **own)
         except (KeyError, TypeError, ValueError, ContractError) as error:
             raise ContractError(f"{path}: {error}. {cls._again()}") from error
 
@@ -256,8 +266,8 @@ def array_fields(cls: type[Record]) -> dict[str, str]:
 
 
 def meta_fields(cls: type[Record]) -> list[dataclasses.Field[Any]]:
-    """Fields beyond id, sequence, provenance and arrays; they must be JSON values."""
-    known = {"id", "sequence", "provenance", *array_fields(cls)}
+    """Fields beyond RNA, provenance and arrays; they must be JSON values."""
+    known = {"id", "sequence", "breaks", "provenance", *array_fields(cls)}
     return [f for f in dataclasses.fields(cls) if f.name not in known]
 
 
@@ -276,7 +286,7 @@ def require_same_rna(sequence: RnaSequence, *records: Record) -> None:
         ContractError: id or letters differ.
     """
     for record in records:
-        if (record.id, record.sequence) != (sequence.id, sequence.sequence):
+        if record.rna != sequence:
             raise ContractError(
                 f"{sequence.id}: the {record.SCHEMA} given is of {record.id}, another RNA. Run {record.STAGE} again."
             )

@@ -7,6 +7,7 @@ import numpy as np
 
 from rna_predict.chemistry.residues import C1, C3, C4, MAX_ATOMS, RESIDUES
 from rna_predict.contracts.record import Record, array
+from rna_predict.contracts.sequence import linked
 from rna_predict.contracts.structure import full_mask
 from rna_predict.errors import ContractError
 
@@ -162,8 +163,9 @@ class TemplateHits(Record):
             raise ContractError(f"xyz_KLA3 of {self.id}: an atom that is masked out is not zero")
         if ((self.position_KL == -1) != ~self.mask_KL).any():
             raise ContractError(f"position_KL of {self.id}: must be -1 where, and only where, nothing is aligned")
-        if (self.linked_KL & ~(self.mask_KL[:, :-1] & self.mask_KL[:, 1:])).any():
-            raise ContractError(f"linked_KL of {self.id}: links a residue that is not aligned")
+        linkable_KL = self.mask_KL[:, :-1] & self.mask_KL[:, 1:] & linked(length, self.breaks)
+        if (self.linked_KL & ~linkable_KL).any():
+            raise ContractError(f"linked_KL of {self.id}: links a residue that is not aligned, or two chains")
 
     def _check_hits(self) -> None:
         """From a file they come as lists."""

@@ -18,7 +18,7 @@ class Torsions(Record):
 
     Attributes:
         angle_L7: float32 [L, 7], radians in (-π, π], columns `TORSION_FIELDS`; zero where masked out.
-        mask_L7: bool [L, 7], False where the torsion is undefined (α of the first residue, ε and ζ of the last).
+        mask_L7: bool [L, 7], False where the torsion is undefined (α of a chain's first residue, ε and ζ of its last).
         concentration_L7: float32 [L, 7], von Mises κ ≥ 0; 0 says nothing is known.
         pucker_phase_L: float32 [L], pseudorotation phase P in radians in (-π, π].
         pucker_amplitude_L: float32 [L], τm in radians, > 0.
@@ -52,8 +52,9 @@ class Torsions(Record):
             raise ContractError(f"torsions of {self.id}: a concentration is negative")
         if self.pucker_amplitude_L.min() <= 0:
             raise ContractError(f"pucker_amplitude_L of {self.id}: must be positive")
-        undefined = [(0, "alpha"), (length - 1, "epsilon"), (length - 1, "zeta")]
-        for residue, name in undefined:
+        ends = [(first, "alpha") for first in (0, *self.breaks)]
+        ends += [(stop - 1, name) for stop in (*self.breaks, length) for name in ("epsilon", "zeta")]
+        for residue, name in ends:
             if self.mask_L7[residue, TORSION_FIELDS.index(name)]:
                 raise ContractError(
                     f"mask_L7 of {self.id}: {name} of residue {residue + 1} is undefined at a chain end"

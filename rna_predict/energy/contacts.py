@@ -34,6 +34,7 @@ from rna_predict.chemistry.residues import (
     P,
     element,
 )
+from rna_predict.contracts.sequence import chain_of
 
 RING_RADIUS = 1.35
 """Å around a ring's centre kept free on top of an atom's own radius: an atom there would pierce the ring."""
@@ -75,7 +76,7 @@ class ContactTable:
     """Particles of one sequence: its atoms, then a centre for each ring.
 
     Attributes:
-        residue_K: int64 [K], residue of each particle.
+        number_K: int64 [K], number of each particle's residue; between chains one is left out, as they are not bound.
         letter_K: int64 [K], its letter's place in "ACGU".
         slot_K: int64 [K], slot of an atom; MAX_ATOMS for a ring's centre.
         radius_K: float [K], Å.
@@ -86,7 +87,7 @@ class ContactTable:
         ring_weight: [rings, 6], 1/corners, zero in the sixth place of a five-membered ring.
     """
 
-    residue_K: np.ndarray
+    number_K: np.ndarray
     letter_K: np.ndarray
     slot_K: np.ndarray
     radius_K: np.ndarray
@@ -97,8 +98,13 @@ class ContactTable:
     ring_weight: Tensor
 
 
-def contact_table(sequence: str) -> ContactTable:
-    """Particles of a sequence with their radii and hydrogen-bond roles."""
+def contact_table(sequence: str, breaks: tuple[int, ...] = ()) -> ContactTable:
+    """Particles of a sequence with their radii and hydrogen-bond roles.
+
+    Args:
+        sequence: letters A C G U.
+        breaks: first residue of each chain but the first.
+    """
     residue, slot, radius, donor, acceptor = [], [], [], [], []
     rings: list[list[int]] = []
     for i, letter in enumerate(sequence):
@@ -116,7 +122,7 @@ def contact_table(sequence: str) -> ContactTable:
         ring_weight[n, : len(ring)] = 1 / len(ring)
     centres = [ring[0] // MAX_ATOMS for ring in rings]
     return ContactTable(
-        residue_K=np.array(residue + centres),
+        number_K=np.array(residue + centres) + chain_of(len(sequence), breaks)[residue + centres],
         letter_K=np.array([RESIDUES.index(sequence[i]) for i in residue + centres]),
         slot_K=np.array(slot + [MAX_ATOMS] * len(rings)),
         radius_K=np.array(radius + [RING_RADIUS] * len(rings)),
@@ -179,11 +185,11 @@ def list_contacts(xyz_SLA3: Float[Tensor, "s l a 3"], table: ContactTable, skin:
 
 def _reach(pairs: np.ndarray, table: ContactTable) -> tuple[np.ndarray, np.ndarray]:
     """Drop pairs that are near by bonds or rigid to each other; reach of the rest in Å."""
-    order_K = table.residue_K * (MAX_ATOMS + 1) + table.slot_K
+    order_K = table.number_K * (MAX_ATOMS + 1) + table.slot_K
     swap = order_K[pairs[:, 0]] > order_K[pairs[:, 1]]
     pairs[swap] = pairs[swap][:, ::-1]
     a, b = pairs[:, 0], pairs[:, 1]
-    step = table.residue_K[b] - table.residue_K[a]
+    step = table.number_K[b] - table.number_K[a]
     centre = (table.slot_K[a] == MAX_ATOMS).astype(int) + (table.slot_K[b] == MAX_ATOMS)
     slots = table.slot_K[a], table.slot_K[b]
     keep = (step > 0) & (centre < 2) & ~((step == 1) & _bonded_across()[slots])

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from rna_predict.chemistry.ideal import BOND_LENGTHS
 from rna_predict.chemistry.residues import C3, O3, O5, P
+from rna_predict.contracts.sequence import linked
 from rna_predict.geometry.nucleotide import ANGLE_C3_O3_P, ANGLE_O3_P_O5, LENGTH_O3_P, LENGTH_O5_P
 
 
@@ -23,16 +24,18 @@ LINK_DISTANCES: tuple[tuple[int, int, float, float], ...] = (
 """Slot in residue i, slot in residue i + 1, ideal distance in Å, relative stiffness; OP1 and OP2 follow the link."""
 
 
-def link_energy(xyz_SLA3: Float[Tensor, "s l a 3"], slack: float) -> Float[Tensor, " s"]:
+def link_energy(xyz_SLA3: Float[Tensor, "s l a 3"], slack: float, breaks: tuple[int, ...] = ()) -> Float[Tensor, " s"]:
     """Energy of each sample's links, [S]: quadratic below `slack` Å, linear beyond (pseudo-Huber).
 
     Args:
-        xyz_SLA3: [S, L, MAX_ATOMS, 3]; residues i and i + 1 are linked for all i.
+        xyz_SLA3: [S, L, MAX_ATOMS, 3].
         slack: Å; large for a refinement, small (about 1) while the chain is still open by many Å.
+        breaks: first residue of each chain but the first; residues i and i + 1 are linked for all other i.
     """
     total = xyz_SLA3.new_zeros(xyz_SLA3.shape[0])
+    bound_L = torch.from_numpy(linked(xyz_SLA3.shape[1], breaks)) if breaks else slice(None)
     for here, there, ideal, stiffness in LINK_DISTANCES:
-        gap = xyz_SLA3[:, :-1, here] - xyz_SLA3[:, 1:, there]
+        gap = (xyz_SLA3[:, :-1, here] - xyz_SLA3[:, 1:, there])[:, bound_L]
         off = (gap.square().sum(-1) + 1e-12).sqrt() - ideal
         total = total + stiffness * (slack**2 * (torch.sqrt(1 + (off / slack) ** 2) - 1)).sum(-1)
     return total

@@ -65,6 +65,7 @@ class EnergyModel:
         loops: how neighbours in loops are expected to lie.
         torsions: von Mises terms, or None.
         distances: the distograms, one for each kind of atoms; their energies are averaged.
+        breaks: first residue of each chain but the first, which no link leads to.
     """
 
     shape: NucleotideShape
@@ -73,6 +74,7 @@ class EnergyModel:
     loops: Relations
     torsions: TorsionPrior | None = None
     distances: tuple[DistancePrior, ...] = ()
+    breaks: tuple[int, ...] = ()
 
     def terms(
         self, pose: Pose, contacts: ContactList, weights: Weights, anchor_SLA3: Tensor | None = None
@@ -80,7 +82,7 @@ class EnergyModel:
         """Weighted terms of each sample, each [S]; a term of weight zero is left out."""
         xyz = pose.atoms(self.shape)
         found = {
-            "link": weights.link * link_energy(xyz, weights.link_slack),
+            "link": weights.link * link_energy(xyz, weights.link_slack, self.breaks),
             "stem": weights.stem * relation_energy(pose.frame, self.stems, weights.stem_slack),
             "loop": weights.loop * relation_energy(pose.frame, self.loops, weights.loop_slack),
             "contact": weights.contact * contact_energy(particles(xyz, self.table), contacts, weights.margin),

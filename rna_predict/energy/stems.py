@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from rna_predict.chemistry.residues import CANONICAL_PAIRS
+from rna_predict.contracts.sequence import linked
 from rna_predict.energy.pose import Bodies
 from rna_predict.energy.relations import ARM, Relations, listed
 from rna_predict.geometry.frames import Frame
@@ -77,10 +78,11 @@ def stem_bodies(partner_L: np.ndarray) -> Bodies:
     return Bodies(body_L=torch.from_numpy(body), count=int(body.max()) + 1)
 
 
-def unstacked_neighbours(partner_L: np.ndarray) -> torch.Tensor:
-    """Residues i, int64, whose step to i + 1 is not one between stacked pairs of a stem."""
+def unstacked_neighbours(partner_L: np.ndarray, breaks: tuple[int, ...] = ()) -> torch.Tensor:
+    """Residues i, int64, bound to i + 1 by a step that is not one between stacked pairs of a stem."""
     here, there = partner_L[:-1], partner_L[1:]
-    return torch.from_numpy(np.flatnonzero(~((here >= 0) & (there >= 0) & (here - there == 1))))
+    stacked_L = (here >= 0) & (there >= 0) & (here - there == 1)
+    return torch.from_numpy(np.flatnonzero(~stacked_L & linked(len(partner_L), breaks)))
 
 
 def _pair(sequence: str, partner_L: np.ndarray, residue: int) -> str:

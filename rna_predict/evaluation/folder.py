@@ -168,11 +168,11 @@ def _row(target: _Target) -> Row:
         return _failed(target.id, "no_native", "no native of this name")
     if target.prediction is None:
         return _failed(target.id, "missing_prediction", "no prediction of this name")
-    step = "unreadable_native"
+    step = "unreadable_prediction"
     try:
-        native = read_structure(target.native, target.chain, target.id)
-        step = "unreadable_prediction"
-        model = read_structure(target.prediction, None, target.id)
+        model = read_structure(target.prediction, id=target.id, together=True)
+        step = "unreadable_native"
+        native = read_structure(target.native, target.chain, target.id, together=bool(model.breaks))
         step = "contradiction"
         common(model, native)
         step = "unscorable"

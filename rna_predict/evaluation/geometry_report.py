@@ -92,6 +92,6 @@ def geometry_report(structure: Structure) -> GeometryReport:
     )
 
 
-def model_report(sequence: str, xyz_LA3: np.ndarray) -> GeometryReport:
-    """Geometry of a model with every heavy atom, [L, MAX_ATOMS, 3] in Å."""
-    return geometry_report(whole_structure("model", sequence, xyz_LA3))
+def model_report(sequence: str, xyz_LA3: np.ndarray, breaks: tuple[int, ...] = ()) -> GeometryReport:
+    """Geometry of a model with every heavy atom, [L, MAX_ATOMS, 3] in Å; `breaks` as in `RnaSequence`."""
+    return geometry_report(whole_structure("model", sequence, xyz_LA3, breaks))

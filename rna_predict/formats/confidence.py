@@ -24,6 +24,7 @@ import numpy as np
 
 from rna_predict.chemistry.residues import ATOMS, MAX_ATOMS
 from rna_predict.contracts import Ensemble, Model, Provenance, RnaSequence, atomic_path, digest_of
+from rna_predict.contracts.sequence import rna_of_text
 from rna_predict.contracts.structure import full_mask
 from rna_predict.errors import ContractError, InputError
 from rna_predict.formats.model_cif import AGAIN, mean_plddt, residue_plddt
@@ -56,6 +57,12 @@ class Confidence:
     provenance: Provenance
     models_sha256: str
     models: tuple[ModelConfidence, ...]
+    breaks: tuple[int, ...] = ()
+
+    @property
+    def rna(self) -> RnaSequence:
+        """The RNA that the models are of."""
+        return RnaSequence(id=self.id, sequence=self.sequence, breaks=self.breaks)
 
 
 def write_confidence_json(ensemble: Ensemble, path: Path, models_cif: Path) -> None:
@@ -70,7 +77,7 @@ def write_confidence_json(ensemble: Ensemble, path: Path, models_cif: Path) -> N
         "schema": SCHEMA,
         "version": VERSION,
         "id": ensemble.id,
-        "sequence": ensemble.sequence,
+        "sequence": ensemble.rna.text,
         "confidence_kind": ensemble.confidence_kind,
         "provenance": asdict(ensemble.provenance),
         "models_sha256": digest_of(models_cif),
@@ -125,7 +132,7 @@ def read_confidence_json(path: Path, sequence: RnaSequence | None = None) -> Con
         confidence = _from_json(content)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, ContractError) as error:
         raise ContractError(f"{path}: {type(error).__name__}: {error}. {AGAIN}") from error
-    if sequence is not None and (confidence.id, confidence.sequence) != (sequence.id, sequence.sequence):
+    if sequence is not None and confidence.rna != sequence:
         raise ContractError(f"{path}: made for {confidence.id} with another sequence than {sequence.id}'s. {AGAIN}")
     return confidence
 
@@ -135,7 +142,7 @@ def _refuse_constant(name: str) -> float:
 
 
 def _from_json(content: dict[str, Any]) -> Confidence:
-    rna = RnaSequence(id=content["id"], sequence=content["sequence"])
+    rna = rna_of_text(content["id"], content["sequence"])
     if content["atom_names"] != {letter: list(names) for letter, names in ATOMS.items()}:
         raise ValueError("atom_names is not the atom order of this version")
     if [entry["rank"] for entry in content["models"]] != list(range(1, len(content["models"]) + 1)):
@@ -143,6 +150,7 @@ def _from_json(content: dict[str, Any]) -> Confidence:
     return Confidence(
         id=rna.id,
         sequence=rna.sequence,
+        breaks=rna.breaks,
         confidence_kind=content["confidence_kind"],
         provenance=Provenance(**content["provenance"]),
         models_sha256=content["models_sha256"],

@@ -8,6 +8,7 @@ import numpy as np
 from rna_predict.contracts import atomic_path
 from rna_predict.contracts.adjacency import Adjacency
 from rna_predict.contracts.loops import crossings, find_stems
+from rna_predict.contracts.sequence import CHAIN_SEPARATOR, split_chains
 from rna_predict.errors import InputError
 
 OPENING = "([{<" + ascii_uppercase
@@ -113,11 +114,12 @@ def forced_unpaired(structure: str) -> np.ndarray:
 
 
 def write_dbn(adjacency: Adjacency, path: Path) -> None:
-    """Write `>id`, the sequence and the matching as dot-bracket, whole or not at all.
+    """Write `>id`, the sequence and the matching as dot-bracket, `&` between chains, whole or not at all.
 
     Raises:
         InputError: more than thirty bracket levels would be needed.
     """
-    text = f">{adjacency.id}\n{adjacency.sequence}\n{to_dot_bracket(adjacency.partner_L)}\n"
+    structure = CHAIN_SEPARATOR.join(split_chains(to_dot_bracket(adjacency.partner_L), adjacency.breaks))
+    text = f">{adjacency.id}\n{adjacency.rna.text}\n{structure}\n"
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")

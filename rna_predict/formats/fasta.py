@@ -183,6 +183,6 @@ def read_one(path: Path, id: str | None = None) -> RnaSequence:
 
 
 def write_fasta(sequence: RnaSequence, path: Path) -> None:
-    """Write the canonical file of one RNA, whole or not at all: header and letters, a line each."""
+    """Write the canonical file of one RNA, whole or not at all: a line for the header, one for `RnaSequence.text`."""
     with atomic_path(path) as temporary:
-        temporary.write_text(f">{sequence.id}\n{sequence.sequence}\n", encoding="ascii", newline="\n")
+        temporary.write_text(f">{sequence.id}\n{sequence.text}\n", encoding="ascii", newline="\n")

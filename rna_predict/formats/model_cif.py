@@ -1,16 +1,20 @@
 """Ensembles as ModelCIF (python-modelcif writes) and back (gemmi tokenizes).
 
-One polymer entity, one chain A, models ranked in one group: model number 1 is the best. Each atom's B-factor is its
-pLDDT; `ma_qa_metric_local` holds the mean over a residue's atoms. PAE and PDE stand in the confidence JSON.
+An entity for each different chain, chains A, B, …, models ranked in one group: model number 1 is the best. Each
+atom's B-factor is its pLDDT; `ma_qa_metric_local` holds the mean over a residue's atoms. PAE and PDE stand in the
+confidence JSON.
 """
 
+from collections import defaultdict
 from collections.abc import Generator, Sequence
 from pathlib import Path
+from string import ascii_uppercase
 from typing import Any
 
 import gemmi
 import ihm
 import modelcif
+import modelcif.data
 import modelcif.dumper
 import modelcif.model
 import modelcif.protocol
@@ -18,13 +22,15 @@ import modelcif.qa_metric
 import numpy as np
 
 from rna_predict.chemistry.residues import ATOMS, MAX_ATOMS, element
-from rna_predict.contracts import Ensemble, Model, Structure, atomic_path
+from rna_predict.contracts import Ensemble, Model, RnaSequence, Structure, atomic_path
 from rna_predict.contracts.record import UNTRAINED
-from rna_predict.contracts.structure import full_mask
+from rna_predict.contracts.sequence import CHAIN_SEPARATOR, rna_of_text
+from rna_predict.contracts.structure import full_mask, whole_structure
 from rna_predict.errors import ContractError, InputError
 from rna_predict.formats.reading import read_text
 
-CHAIN = "A"
+CHAIN_NAMES = ascii_uppercase
+"""Names of chains, in order."""
 AGAIN = "Run stage_d again."
 
 
@@ -55,6 +61,10 @@ def _write(ensemble: Ensemble, models: Sequence[Model], path: Path) -> None:
         modelcif.dumper.write(file, [system])
 
 
+Places = list[tuple[modelcif.AsymUnit, int, str]]
+"""Chain, number in it and letter of each residue."""
+
+
 class _RnaEntity(modelcif.Entity):
     """A polymer even where it has one residue, which python-ihm would take for a ligand without residue numbers."""
 
@@ -64,20 +74,20 @@ class _RnaEntity(modelcif.Entity):
 class _RankedModel(modelcif.model.AbInitioModel):
     """Atoms made on the fly from the arrays: python-modelcif would keep an object for each otherwise."""
 
-    def __init__(self, assembly: modelcif.Assembly, asym: modelcif.AsymUnit, sequence: str, model: Model, rank: int):
+    def __init__(self, assembly: modelcif.Assembly, places: "Places", model: Model, rank: int):
         super().__init__(assembly=assembly, name=f"Rank {rank}")
-        self._asym, self._sequence, self._model = asym, sequence, model
+        self._places, self._model = places, model
 
     def get_atoms(self) -> Generator[modelcif.model.Atom, None, None]:
         """Yield atoms in residue and slot order."""
         # python-ihm writes numbers below 1e-3 with more digits than PDB has; + 0.0 turns -0.0 into 0.0.
         xyz_LA3 = (self._model.xyz_LA3.astype(np.float64).round(3) + 0.0).tolist()
         plddt_LA = self._model.plddt_LA.astype(np.float64).round(2).tolist()
-        for i, letter in enumerate(self._sequence):
+        for i, (asym, number, letter) in enumerate(self._places):
             for slot, name in enumerate(ATOMS[letter]):
                 x, y, z = xyz_LA3[i][slot]
                 yield modelcif.model.Atom(
-                    self._asym, i + 1, name, element(name), x, y, z, biso=plddt_LA[i][slot], occupancy=1.0
+                    asym, number, name, element(name), x, y, z, biso=plddt_LA[i][slot], occupancy=1.0
                 )
 
 
@@ -112,18 +122,29 @@ def _system(ensemble: Ensemble, models: Sequence[Model]) -> modelcif.System:
         model_details=f"{len(models)} ranked models by method {ensemble.provenance.method}. {warning}",
     )
     alphabet: Any = ihm.RNAAlphabet
-    entity = _RnaEntity(ensemble.sequence, alphabet=alphabet, description=ensemble.id)
-    asym = modelcif.AsymUnit(entity, details="predicted RNA", id=CHAIN)
-    assembly = modelcif.Assembly([asym], name="Modeled RNA")
+    chains = ensemble.rna.chains
+    entities = {
+        letters: _RnaEntity(letters, alphabet=alphabet, description=ensemble.id) for letters in dict.fromkeys(chains)
+    }
+    asyms = [
+        modelcif.AsymUnit(entities[letters], details="predicted RNA", id=name)
+        for name, letters in zip(CHAIN_NAMES, chains, strict=False)
+    ]
+    places = [
+        (asym, number, letter)
+        for asym, letters in zip(asyms, chains, strict=True)
+        for number, letter in enumerate(letters, start=1)
+    ]
+    assembly = modelcif.Assembly(asyms, name="Modeled RNA")
     metrics = _metrics(HOW[_source(ensemble)])
     ranked = []
     for rank, model in enumerate(models, start=1):
-        entry = _RankedModel(assembly, asym, ensemble.sequence, model, rank)
-        entry.qa_metrics.extend(_values(metrics, asym, ensemble.sequence, model))
+        entry = _RankedModel(assembly, places, model, rank)
+        entry.qa_metrics.extend(_values(metrics, places, ensemble.sequence, model))
         ranked.append(entry)
     group = modelcif.model.ModelGroup(ranked, name="Ranked, best first")
     system.model_groups.append(group)
-    system.protocols.append(_protocol(ensemble, entity, group, warning))
+    system.protocols.append(_protocol(ensemble, list(entities.values()), group, warning))
     return system
 
 
@@ -146,18 +167,21 @@ class _RankingScore(modelcif.qa_metric.MetricType):
     """Score that ranks the models."""
 
 
-def _values(metrics: dict[str, Any], asym: modelcif.AsymUnit, sequence: str, model: Model) -> list[Any]:
+def _values(metrics: dict[str, Any], places: Places, sequence: str, model: Model) -> list[Any]:
     values = [
         metrics["pLDDT"](round(mean_plddt(sequence, model.plddt_LA), 2)),
         metrics["pTM"](round(float(model.ptm), 4)),
         metrics["ranking_score"](round(float(model.ranking_score), 6)),
     ]
     local = residue_plddt(sequence, model.plddt_LA).round(2).tolist()
-    return values + [metrics["local_pLDDT"](asym.residue(i), value) for i, value in enumerate(local, start=1)]
+    return values + [
+        metrics["local_pLDDT"](asym.residue(number), value)
+        for (asym, number, _), value in zip(places, local, strict=True)
+    ]
 
 
 def _protocol(
-    ensemble: Ensemble, entity: modelcif.Entity, group: modelcif.model.ModelGroup, warning: str
+    ensemble: Ensemble, entities: list[modelcif.Entity], group: modelcif.model.ModelGroup, warning: str
 ) -> modelcif.protocol.Protocol:
     provenance = ensemble.provenance
     software = modelcif.Software(
@@ -171,7 +195,7 @@ def _protocol(
     protocol = modelcif.protocol.Protocol()
     protocol.steps.append(
         modelcif.protocol.ModelingStep(
-            input_data=entity,
+            input_data=entities[0] if len(entities) == 1 else modelcif.data.DataGroup(entities),
             output_data=group,
             name=f"Sampling and ranking by {provenance.method}",
             details=f"method {provenance.method}; config {provenance.config}; weights {provenance.weights}. {warning}",
@@ -191,20 +215,14 @@ def read_models_cif(path: Path, rank: int = 0) -> Structure:
     Raises:
         ContractError: missing, damaged or foreign file, or fewer models; names stage_d as the one to run again.
     """
-    id, sequence, xyz_MLA3, _ = read_atom_table(path)
+    rna, xyz_MLA3, _ = read_atom_table(path)
     if not 0 <= rank < len(xyz_MLA3):
         raise ContractError(f"{path}: has {len(xyz_MLA3)} models, rank {rank} is not among them. {AGAIN}")
-    return Structure(
-        id=id,
-        sequence=sequence,
-        xyz_LA3=xyz_MLA3[rank],
-        mask_LA=full_mask(sequence),
-        number_L=np.arange(1, len(sequence) + 1),
-    )
+    return whole_structure(rna.id, rna.sequence, xyz_MLA3[rank], rna.breaks)
 
 
-def read_atom_table(path: Path) -> tuple[str, str, np.ndarray, np.ndarray]:
-    """Id, sequence, coordinates float64 [M, L, A, 3] in Å and B-factors float64 [M, L, A] of all models.
+def read_atom_table(path: Path) -> tuple[RnaSequence, np.ndarray, np.ndarray]:
+    """The RNA, coordinates float64 [M, L, A, 3] in Å and B-factors float64 [M, L, A] of all models.
 
     Raises:
         ContractError: see `read_models_cif`.
@@ -214,16 +232,19 @@ def read_atom_table(path: Path) -> tuple[str, str, np.ndarray, np.ndarray]:
     except (InputError, RuntimeError, ValueError, IndexError) as error:
         raise ContractError(f"{path}: not a readable ModelCIF file ({str(error).splitlines()[0]}). {AGAIN}") from error
     id = gemmi.cif.as_string(block.find_value("_entry.id") or "")
-    residues = {gemmi.cif.as_string(name) for name in block.find_values("_entity_poly_seq.mon_id")}
-    sequence = "".join(block.find_values("_entity_poly_seq.mon_id"))
-    names = ("label_seq_id", "label_atom_id", "label_comp_id", "pdbx_PDB_model_num")
-    if not sequence or residues - set(ATOMS):
-        raise ContractError(f"{path}: has no RNA polymer sequence; it is not a file of stage_d. {AGAIN}")
+    rna = _rna_of(path, id, block)
+    names = ("label_asym_id", "label_seq_id", "label_atom_id", "label_comp_id", "pdbx_PDB_model_num")
     columns = {name: list(block.find_values(f"_atom_site.{name}")) for name in names}
     numbers = [_column(path, block, name) for name in ("Cartn_x", "Cartn_y", "Cartn_z", "B_iso_or_equiv")]
-    expected = [(str(i), f"{atom}", letter) for i, letter in enumerate(sequence, start=1) for atom in ATOMS[letter]]
+    expected = [
+        (name, str(i), atom, letter)
+        for name, letters in zip(CHAIN_NAMES, rna.chains, strict=False)
+        for i, letter in enumerate(letters, start=1)
+        for atom in ATOMS[letter]
+    ]
     found = list(
         zip(
+            columns["label_asym_id"],
             columns["label_seq_id"],
             (gemmi.cif.as_string(name) for name in columns["label_atom_id"]),
             columns["label_comp_id"],
@@ -234,10 +255,27 @@ def read_atom_table(path: Path) -> tuple[str, str, np.ndarray, np.ndarray]:
     order = [str(rank) for rank in range(1, count + 1) for _ in expected]
     if count == 0 or found != expected * count or columns["pdbx_PDB_model_num"] != order:
         raise ContractError(f"{path}: its atoms are not those of whole models of {id} in order. {AGAIN}")
-    mask_LA = full_mask(sequence)
-    table = np.zeros((count, len(sequence), MAX_ATOMS, 4))
+    mask_LA = full_mask(rna.sequence)
+    table = np.zeros((count, rna.length, MAX_ATOMS, 4))
     table[:, mask_LA] = np.stack(numbers, axis=-1).reshape(count, len(expected), 4)
-    return id, sequence, table[..., :3], table[..., 3]
+    return rna, table[..., :3], table[..., 3]
+
+
+def _rna_of(path: Path, id: str, block: gemmi.cif.Block) -> RnaSequence:
+    """The RNA of a file's chains, in their order."""
+    letters: dict[str, str] = defaultdict(str)
+    for entity, name in block.find("_entity_poly_seq.", ["entity_id", "mon_id"]):
+        if gemmi.cif.as_string(name) not in ATOMS:
+            letters.clear()
+            break
+        letters[entity] += gemmi.cif.as_string(name)
+    chains = [(name, letters.get(entity, "")) for name, entity in block.find("_struct_asym.", ["id", "entity_id"])]
+    if not chains or [name for name, _ in chains] != list(CHAIN_NAMES[: len(chains)]) or not all(dict(chains).values()):
+        raise ContractError(f"{path}: has no RNA polymer sequence; it is not a file of stage_d. {AGAIN}")
+    try:
+        return rna_of_text(id, CHAIN_SEPARATOR.join(found for _, found in chains))
+    except ContractError as error:
+        raise ContractError(f"{path}: {error}. {AGAIN}") from error
 
 
 def _column(path: Path, block: gemmi.cif.Block, name: str) -> np.ndarray:

@@ -56,10 +56,10 @@ def read_ensemble(models_cif: Path, confidence_json: Path, sequence: RnaSequence
         raise ContractError(
             f"{models_cif}: is not the file that {confidence_json} was written for (sha256 differs). {AGAIN}"
         )
-    id, letters, xyz_MLA3, b_MLA = read_atom_table(models_cif)
-    if (id, letters, len(xyz_MLA3)) != (confidence.id, confidence.sequence, len(confidence.models)):
+    rna, xyz_MLA3, b_MLA = read_atom_table(models_cif)
+    if (rna, len(xyz_MLA3)) != (confidence.rna, len(confidence.models)):
         raise ContractError(
-            f"{models_cif}: holds {len(xyz_MLA3)} models of {id}, {confidence_json} {len(confidence.models)} of "
+            f"{models_cif}: holds {len(xyz_MLA3)} models of {rna.id}, {confidence_json} {len(confidence.models)} of "
             f"{confidence.id}. {AGAIN}"
         )
     if any(np.abs(b - m.plddt_LA).max() > 0.006 for b, m in zip(b_MLA, confidence.models, strict=True)):
@@ -87,6 +87,7 @@ def _ensemble(confidence: Confidence, xyz_MLA3: np.ndarray) -> Ensemble:
     return Ensemble(
         id=confidence.id,
         sequence=confidence.sequence,
+        breaks=confidence.breaks,
         provenance=confidence.provenance,
         confidence_kind=confidence.confidence_kind,
         models=models,

@@ -5,6 +5,7 @@ from collections import Counter
 
 from rna_predict.chemistry.residues import RESIDUES
 from rna_predict.contracts import RnaSequence
+from rna_predict.contracts.sequence import CHAIN_SEPARATOR, rna_of_text
 from rna_predict.errors import ConfigError, ContractError, InputError
 from rna_predict.formats.modified_residues import parent_of_name
 from rna_predict.formats.reading import Notice
@@ -28,11 +29,12 @@ _BLANKS = re.compile(r"[ \t\r\n]+")
 
 
 def normalise_sequence(text: str, ambiguous: str = "refuse") -> tuple[str, list[Notice]]:
-    """Turn a user's sequence into A C G U.
+    """Turn a user's sequence into A C G U, with `&` between chains.
 
     Blanks, tabs and line ends go; lower case becomes upper case and T becomes U, counted in notices. A modified
-    nucleotide by its name, `[PSU]` or `(PSU)`, becomes its parent, with a notice. IUPAC letters are refused, or with
-    `map` replaced as `AMBIGUOUS` says. Nothing else is accepted.
+    nucleotide by its name, `[PSU]` or `(PSU)`, becomes its parent, with a notice. Chains of a
+    complex are parted by `&` or `+`. IUPAC letters are refused, or with `map` replaced as `AMBIGUOUS` says. Nothing
+    else is accepted.
 
     Returns:
         The sequence and what was converted.
@@ -43,7 +45,7 @@ def normalise_sequence(text: str, ambiguous: str = "refuse") -> tuple[str, list[
     """
     if ambiguous not in POLICIES:
         raise ConfigError(f"ambiguous: {ambiguous!r} is not one of {', '.join(POLICIES)}")
-    letters = _BLANKS.sub("", text)
+    letters = _BLANKS.sub("", text).replace("+", CHAIN_SEPARATOR)
     letters, named = _parents_of_named(letters)
     if not letters:
         raise InputError("the sequence is empty. Give at least one nucleotide.")
@@ -55,7 +57,7 @@ def normalise_sequence(text: str, ambiguous: str = "refuse") -> tuple[str, list[
     if ambiguous == "map":
         sequence, mapped = _map_ambiguous(sequence)
         notices += mapped
-    if set(sequence) - set(RESIDUES):
+    if set(sequence) - {*RESIDUES, CHAIN_SEPARATOR}:
         _refuse(letters, ambiguous)
     return sequence, notices
 
@@ -68,7 +70,7 @@ def checked_sequence(id: str, text: str, ambiguous: str = "refuse") -> tuple[Rna
     """
     try:
         sequence, notices = normalise_sequence(text, ambiguous)
-        record = RnaSequence(id=id, sequence=sequence)
+        record = rna_of_text(id, sequence)
     except ContractError as error:
         raise InputError(str(error)) from error
     return record, [Notice(kind=n.kind, message=n.message, id=id) for n in notices]
@@ -134,7 +136,7 @@ def _map_ambiguous(sequence: str) -> tuple[str, list[Notice]]:
 
 def _refuse(letters: str, ambiguous: str) -> None:
     """Raise InputError for the first letter that is not taken."""
-    allowed = set("ACGUTacgut")
+    allowed = {*"ACGUTacgut", CHAIN_SEPARATOR}
     if ambiguous == "map":
         allowed |= AMBIGUOUS.keys() | {letter.lower() for letter in AMBIGUOUS}
     wrong = [(position, letter) for position, letter in enumerate(letters, start=1) if letter not in allowed]
@@ -148,11 +150,8 @@ def _refuse(letters: str, ambiguous: str) -> None:
 def _remedy(letters: str, letter: str, ambiguous: str) -> str:
     if len(_PROTEIN_ONLY & set(letters.upper())) > 2:
         return "This looks like a protein; only RNA is predicted."
-    if letter in "&+/|:;":
-        return (
-            "If it parts chains: one prediction holds one chain. Predict each chain as an RNA of its own; contacts "
-            "between them are not modelled."
-        )
+    if letter in "/|:;,":
+        return f"Chains that are predicted together are parted by {CHAIN_SEPARATOR}."
     if letter in "Ψψ":
         return "Write [PSU] for pseudouridine; it is predicted as U, and a notice says so."
     if letter in "-.~":

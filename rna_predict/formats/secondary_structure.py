@@ -2,7 +2,7 @@
 
 | format  | endings                    | content                                                                   |
 |---------|----------------------------|---------------------------------------------------------------------------|
-| dbn     | .dbn .db .dot .dotbracket  | optional `>id` and sequence, then the structure; several ids in one file  |
+| dbn     | .dbn .db .dot .dotbracket  | optional `>id` and sequence, then the structure (`&` between chains)       |
 | ct      | .ct                        | `L title`, then index, base, previous, next, partner, index               |
 | bpseq   | .bpseq                     | index, base, partner                                                      |
 | matrix  | .matrix .mat .bppm         | L rows of L pair probabilities, symmetric                                 |
@@ -17,9 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
-from rna_predict.contracts.adjacency import MIN_LOOP
+from rna_predict.contracts.adjacency import MIN_LOOP, too_near
 from rna_predict.contracts.given import GivenStructure
-from rna_predict.contracts.sequence import ID_PATTERN, RnaSequence
+from rna_predict.contracts.sequence import CHAIN_SEPARATOR, ID_PATTERN, RnaSequence
 from rna_predict.errors import ContractError, InputError
 from rna_predict.formats.dot_bracket import forced_unpaired, from_dot_bracket
 from rna_predict.formats.normalise import checked_sequence
@@ -200,23 +200,32 @@ def _split_dbn(path: Path) -> list[_Entry]:
 
 
 def _is_structure(text: str) -> bool:
-    """Whether a line is a structure: it has a mark that is no letter (sequences have none), or is x throughout."""
-    return not text.isalpha() or set(text) == {"x"}
+    """Whether a line is a structure: it has a mark that is no letter (sequences have `&` alone), or is x throughout."""
+    letters = text.replace(CHAIN_SEPARATOR, "")
+    return not letters.isalpha() or set(letters) == {"x"}
 
 
 def _from_structure(path: Path, entry: _Entry, sequence: RnaSequence) -> GivenStructure:
     label = f"{path}, line {entry.line}"
     _check_letters(f"{path}, line {entry.sequence_line}", entry.sequence, sequence)
-    if len(entry.structure) != sequence.length:
+    chains = entry.structure.split(CHAIN_SEPARATOR)
+    structure = "".join(chains)
+    if len(structure) != sequence.length:
         raise InputError(
-            f"{label}: the structure has {len(entry.structure)} marks, {sequence.id} has {sequence.length} residues"
+            f"{label}: the structure has {len(structure)} marks, {sequence.id} has {sequence.length} residues"
         )
-    unpaired_L = forced_unpaired(entry.structure)
+    if len(chains) > 1 and list(map(len, chains)) != list(map(len, sequence.chains)):
+        raise InputError(
+            f"{label}: the structure has chains of {', '.join(str(len(chain)) for chain in chains)} residues, "
+            f"{sequence.id} of {', '.join(str(len(chain)) for chain in sequence.chains)}"
+        )
+    unpaired_L = forced_unpaired(structure)
     return GivenStructure(
         id=sequence.id,
         length=sequence.length,
+        breaks=sequence.breaks,
         source=label,
-        partner_L=from_dot_bracket(entry.structure, label),
+        partner_L=from_dot_bracket(structure, label),
         unpaired_L=unpaired_L if unpaired_L.any() else None,
     )
 
@@ -225,7 +234,7 @@ def _check_letters(label: str, letters: str, sequence: RnaSequence) -> None:
     """Refuse a file's own sequence when it is not the RNA's; an absent one is fine."""
     if not letters:
         return
-    found = letters.upper().replace("T", "U")
+    found = letters.upper().replace("T", "U").replace(CHAIN_SEPARATOR, "")
     if len(found) != sequence.length:
         raise InputError(f"{label}: the sequence has {len(found)} letters, {sequence.id} has {sequence.length}")
     for position, (letter, expected) in enumerate(zip(found, sequence.sequence, strict=True), start=1):
@@ -282,7 +291,7 @@ def _from_rows(path: Path, entry: _Entry, sequence: RnaSequence) -> GivenStructu
         other = _whole(path, line, partner, "the partner")
         if not 0 <= other <= length:
             raise InputError(f"{path}, line {line}: partner {other} lies outside the {length} residues")
-        if other and abs(other - 1 - position) <= MIN_LOOP:
+        if other and too_near(other - 1, position, sequence.breaks):
             between = max(abs(other - 1 - position) - 1, 0)
             raise InputError(
                 f"{path}, line {line}: pair {position + 1}-{other} has {between} residues between, "
@@ -297,7 +306,7 @@ def _from_rows(path: Path, entry: _Entry, sequence: RnaSequence) -> GivenStructu
                 f"but {other + 1} pairs with {partner_L[other] + 1 or 'none'}"
             )
     _check_letters(f"{path}, line {entry.rows[0][0]} on", "".join(words[1] for _, words in entry.rows), sequence)
-    return GivenStructure(id=sequence.id, length=length, source=str(path), partner_L=partner_L)
+    return GivenStructure(id=sequence.id, length=length, breaks=sequence.breaks, source=str(path), partner_L=partner_L)
 
 
 def _whole(path: Path, line: int, word: str, what: str) -> int:
@@ -371,7 +380,11 @@ def _load_npy(path: Path, length: int) -> np.ndarray:
 
 def _from_matrix(path: Path, matrix: np.ndarray, sequence: RnaSequence) -> GivenStructure:
     return GivenStructure(
-        id=sequence.id, length=sequence.length, source=str(path), probability_LL=matrix.astype(np.float32)
+        id=sequence.id,
+        length=sequence.length,
+        breaks=sequence.breaks,
+        source=str(path),
+        probability_LL=matrix.astype(np.float32),
     )
 
 

@@ -1,8 +1,9 @@
-"""One RNA chain from a PDB or mmCIF file, strictly; and the writer for PDB.
+"""RNA from a PDB or mmCIF file, strictly; and the writer for PDB.
 
-What is taken: the first model, one chain (author's name), heavy atoms of `chemistry.residues.ATOMS`. A residue's
-conformer is the alternate location with the highest summed occupancy (ties: first letter). Waters, ions and ligands
-are left out; a modified residue counts as RNA only when it is bound into the strand, so a free GTP stays a ligand.
+What is taken: the first model, one chain (author's name) or all RNA chains together, heavy atoms of
+`chemistry.residues.ATOMS`. A residue's conformer is the alternate location with the highest summed occupancy (ties:
+first letter). Waters, ions and ligands are left out; a modified residue counts as RNA only when it is bound into the
+strand, so a free GTP stays a ligand.
 
 Numbers are the author's (the same in PDB and mmCIF) as long as they rise without insertion codes. Otherwise the
 chain is numbered anew from its first number: +1 to the next residue where O3'-P is bound or the author's number
@@ -11,6 +12,7 @@ steps by at most one, +2 where the strand is broken. A notice says so.
 
 import itertools
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import gemmi
@@ -39,23 +41,25 @@ class StructureError(InputError):
         self.kind = kind
 
 
-def read_structure(path: Path, chain: str | None = None, id: str | None = None) -> Structure:
-    """Read one RNA chain and log every conversion; see `read_structure_with_notices`."""
-    structure, notices = read_structure_with_notices(path, chain, id)
+def read_structure(path: Path, chain: str | None = None, id: str | None = None, together: bool = False) -> Structure:
+    """Read RNA and log every conversion; see `read_structure_with_notices`."""
+    structure, notices = read_structure_with_notices(path, chain, id, together)
     for notice in notices:
         logger.info("%s: %s", path, notice.message)
     return structure
 
 
 def read_structure_with_notices(
-    path: Path, chain: str | None = None, id: str | None = None
+    path: Path, chain: str | None = None, id: str | None = None, together: bool = False
 ) -> tuple[Structure, list[Notice]]:
-    """Read one RNA chain from PDB or mmCIF, gzip or not; the content decides, not the file's name.
+    """Read RNA from PDB or mmCIF, gzip or not; the content decides, not the file's name.
 
     Args:
         path: the file.
-        chain: author's chain name; may be left out where the file has one RNA chain.
+        chain: author's chain name; may be left out where the file has one RNA chain, or with `together`.
         id: name of the result; default the file's name without its endings.
+        together: whether all RNA chains of the file are read as one complex where none is named. The numbers of the
+            second and further chains go on behind those of the chain before, with one left out.
 
     Returns:
         The structure and what was converted or left out.
@@ -65,8 +69,28 @@ def read_structure_with_notices(
             residue in the strand, duplicate atoms, a coordinate that is no number or beyond `MAX_COORDINATE`.
     """
     path = Path(path)
-    picked = _pick_chain(path, open_structure(path)[0], chain)
-    return chain_structure(path, picked, id or path.name.split(".")[0])
+    model, id = open_structure(path)[0], id or path.name.split(".")[0]
+    if together and chain is None and len(found := [strand for strand in model if holds_rna(strand)]) > 1:
+        parts = [chain_structure(path, strand, id) for strand in found]
+        return joined([structure for structure, _ in parts]), [notice for _, notices in parts for notice in notices]
+    return chain_structure(path, _pick_chain(path, model, chain), id)
+
+
+def joined(chains: Sequence[Structure]) -> Structure:
+    """Chains as one complex, in their order."""
+    numbers: list[np.ndarray] = []
+    for chain in chains:
+        behind = int(numbers[-1][-1]) + 1 if numbers else 0
+        first = int(chain.number_L[0])
+        numbers.append(chain.number_L + (behind + max(0, 1 - first) if numbers else 0))
+    return Structure(
+        id=chains[0].id,
+        sequence="".join(chain.sequence for chain in chains),
+        xyz_LA3=np.concatenate([chain.xyz_LA3 for chain in chains]),
+        mask_LA=np.concatenate([chain.mask_LA for chain in chains]),
+        number_L=np.concatenate(numbers),
+        breaks=tuple(itertools.accumulate(chain.length for chain in chains))[:-1],
+    )
 
 
 def chain_structure(path: Path, chain: gemmi.Chain, id: str) -> tuple[Structure, list[Notice]]:

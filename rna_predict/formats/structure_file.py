@@ -9,9 +9,10 @@ import numpy as np
 from rna_predict.atomic import atomic_path
 from rna_predict.chemistry.residues import SLOT
 from rna_predict.contracts import Structure
+from rna_predict.contracts.sequence import chain_of
 from rna_predict.errors import InputError
-from rna_predict.formats.pdb import gemmi_structure, write_pdb
-from rna_predict.formats.structure import open_structure
+from rna_predict.formats.pdb import file_numbers, gemmi_structure, write_pdb
+from rna_predict.formats.structure import holds_rna, open_structure
 
 PDB_ENDINGS = (".pdb", ".ent")
 CIF_ENDINGS = (".cif", ".mmcif")
@@ -29,12 +30,14 @@ def read_b_factors(path: Path, structure: Structure, chain: str | None = None) -
         InputError: the structure has been numbered anew, so that its atoms cannot be told.
     """
     b_LA = np.zeros(structure.mask_LA.shape)
-    place = {int(number): i for i, number in enumerate(structure.number_L)}
+    chain_L = chain_of(structure.length, structure.breaks).tolist()
+    place = {key: i for i, key in enumerate(zip(chain_L, file_numbers(structure).tolist(), strict=True))}
     seen: set[int] = set()
-    for strand in open_structure(path)[0]:
+    strands = [strand for strand in open_structure(path)[0] if chain in (None, strand.name) and holds_rna(strand)]
+    for index, strand in enumerate(strands):
         for residue in strand:
-            i = place.get(residue.seqid.num or 0)
-            if i is None or (chain is not None and strand.name != chain) or residue.name != structure.sequence[i]:
+            i = place.get((index, residue.seqid.num or 0))
+            if i is None or residue.name != structure.sequence[i]:
                 continue
             if residue.seqid.icode.strip():
                 continue
@@ -66,10 +69,12 @@ def write_structure(structure: Structure, path: Path, b_LA: np.ndarray, remarks:
     if path.suffix not in CIF_ENDINGS:
         raise InputError(f"{path}: ends in neither {', '.join(PDB_ENDINGS)} nor {', '.join(CIF_ENDINGS)}. Rename it.")
     model = gemmi_structure(structure, b_LA)
-    for residue in model[0][0]:
-        residue.subchain = model[0][0].name
+    for strand in model[0]:
+        for residue in strand:
+            residue.subchain = strand.name
     model.ensure_entities()
-    model.entities[0].full_sequence = list(structure.sequence)
+    for entity in model.entities:
+        entity.full_sequence = [residue.name for residue in model[0].get_subchain(entity.subchains[0])]
     model.assign_label_seq_id()
     model.info = gemmi.InfoMap({"_entry.id": structure.id, "_struct.title": " ".join(remarks)})
     groups = gemmi.MmcifOutputGroups(True)

@@ -40,11 +40,14 @@ class InputFeatureEmbedder(nn.Module):
 
 
 class RelativePositionEncoding(nn.Module):
-    """AF3 Algorithm 3, for one chain in which a residue is a token.
+    """AF3 Algorithm 3, where a residue is a token.
 
     The weight keeps the paper's columns: 66 for the difference of residues, 66 for that of tokens within a residue, 1
-    for the same entity, 6 for the difference of copies. With one chain the last two are constant, and the tokens'
+    for the same entity, 6 for the difference of copies. Within a chain the last two are constant, and the tokens'
     difference is 0 on the diagonal and "another residue" elsewhere: one row for each difference of residues will do.
+    Between chains, differences of residues and tokens have their last columns: one row for each difference of copies
+    of one entity, and one for different entities (as Protenix has it: the difference of copies counts where the
+    entity is the same).
 
     Args:
         c_z: channels of the pair representation.
@@ -56,19 +59,28 @@ class RelativePositionEncoding(nn.Module):
 
     def forward(self, features: Features, rows: slice = slice(None)) -> Float[Tensor, "b r l z"]:
         """Embed the relative positions of residues `rows` (all, if not said) and all residues."""
-        index_BL = features.residue_index_BL
+        index_BL, chain_BL, entity_BL = features.residue_index_BL, features.chain_BL, features.entity_BL
         apart_BRL = index_BL[:, rows, None] - index_BL[:, None, :]
-        row_BRL = apart_BRL.clamp(-REACH, REACH) + REACH
-        return embedding(row_BRL.masked_fill(apart_BRL == 0, 2 * REACH + 1), self._table())
+        row_BRL = (apart_BRL.clamp(-REACH, REACH) + REACH).masked_fill(apart_BRL == 0, 2 * REACH + 1)
+        copies_BRL = features.copy_BL[:, rows, None] - features.copy_BL[:, None, :]
+        other_BRL = copies_BRL.clamp(-CHAINS, CHAINS) + CHAINS
+        other_BRL = other_BRL.masked_fill(entity_BL[:, rows, None] != entity_BL[:, None, :], 2 * CHAINS + 1)
+        same_BRL = chain_BL[:, rows, None] == chain_BL[:, None, :]
+        return embedding(torch.where(same_BRL, row_BRL, 2 * REACH + 2 + other_BRL), self._table())
 
     def _table(self) -> Float[Tensor, "r z"]:
-        """Row 0 to 64: another residue, 32 before to 32 after; row 65: the residue itself."""
+        """Row 0 to 64: another residue, 32 before to 32 after; row 65: the residue itself.
+
+        Then five rows for copies of the chain, 2 before to 2 after, and one for other entities.
+        """
         column = self.linear_no_bias.weight.t()
         residue, token, entity, chain = column.split([2 * REACH + 2, 2 * REACH + 2, 1, 2 * CHAINS + 2])
         same_chain = entity[0] + chain[CHAINS]
         apart = residue[:-1] + token[-1]
         itself = residue[REACH] + token[REACH]
-        return torch.cat([apart, itself.unsqueeze(0)]) + same_chain
+        within = torch.cat([apart, itself.unsqueeze(0)]) + same_chain
+        between = residue[-1] + token[-1]
+        return torch.cat([within, between + entity[0] + chain[:-1], (between + chain[-1]).unsqueeze(0)])
 
 
 class FourierEmbedding(nn.Module):

@@ -24,17 +24,20 @@ class AlignmentFeatures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Features:
-    """One batch of RNAs, one chain each, padded to L residues and A atoms; the masks are False where padded.
+    """One batch of RNAs, of one chain or several, padded to L residues and A atoms; the masks are False where padded.
 
     Attributes:
         token_mask_BL: residues that exist.
         restype_BL: letter of each residue as Protenix numbers it (A 21, G 22, C 23, U 24).
         profile_BLT: share of each of 32 letters in the alignment's column; the query's one-hot without an alignment.
         deletion_mean_BL: mean count of deletions before each column.
-        residue_index_BL: number of the residue from 1 (a crop keeps the chain's numbers).
+        residue_index_BL: number of the residue in its chain from 1 (a crop keeps the chain's numbers).
+        chain_BL: number of the residue's chain (AF3's asym_id).
+        entity_BL: number of its letters among the different chains' (AF3's entity_id).
+        copy_BL: number of the chain among those of the same letters (AF3's sym_id).
         atom_mask_BA: atoms that exist.
         atom_token_BA: residue of each atom; ascending, and 0 where padded.
-        atom_slot_BA: slot in this package's atom order; -1 for OP3 of residue 1, which the package leaves out.
+        atom_slot_BA: slot in the package's atom order; -1 for OP3 of a chain's residue 1, which the package leaves out.
         atom_rank_BA: place of the atom among its component's atoms (row of the atom-wise confidence weights).
         ref_pos_BA3: the residue's reference conformer, Å, centred, shifted by up to 1 Å and turned at random.
         ref_charge_BA: formal charge.
@@ -49,6 +52,9 @@ class Features:
     profile_BLT: Float[Tensor, "b l t"]
     deletion_mean_BL: Float[Tensor, "b l"]
     residue_index_BL: Int[Tensor, "b l"]
+    chain_BL: Int[Tensor, "b l"]
+    entity_BL: Int[Tensor, "b l"]
+    copy_BL: Int[Tensor, "b l"]
     atom_mask_BA: Bool[Tensor, "b a"]
     atom_token_BA: Int[Tensor, "b a"]
     atom_slot_BA: Int[Tensor, "b a"]

@@ -1,10 +1,10 @@
 """From a sequence, and an alignment where there is one, to the tensors that the networks read.
 
 `featurise` makes one RNA's `Features` (batch of 1), `collate` pads several into one batch. What it does is what
-Protenix 2.0 feeds for a chain of RNA (AF3 supplement, table 5): residue 1 keeps OP3, there are no hydrogens, and each
-residue's reference conformer is centred on the atoms that are there, shifted by up to 1 Å along each axis and turned
-at random. `slots.to_slots(flat_SA3, features)` and `slots.from_slots(xyz_SLA3, features)` lead from the flat atoms to
-the package's atom slots and back.
+Protenix 2.0 feeds for a chain of RNA (AF3 supplement, table 5): residue 1 of a chain keeps OP3, there are no
+hydrogens, and each residue's reference conformer is centred on the atoms that are there, shifted by up to 1 Å along
+each axis and turned at random. `slots.to_slots(flat_SA3, features)` and `slots.from_slots(xyz_SLA3, features)` lead
+from the flat atoms to the package's atom slots and back.
 
 Rows of the alignment. Protenix puts the query before the alignment's rows, of which it is the first, so public weights
 know the query twice, and twice also where there is no alignment; the outer product mean depends on the number of
@@ -24,6 +24,7 @@ from torch import Tensor
 from rna_predict.chemistry.conformers import FIRST_ONLY, NAME_LENGTH, Conformer, reference_conformers
 from rna_predict.chemistry.letters import GAP_ID, letter_ids
 from rna_predict.chemistry.residues import CHI_FOURTH, RESIDUES, residue_codes
+from rna_predict.contracts.sequence import split_chains
 from rna_predict.errors import ContractError
 from rna_predict.nn.architecture import RESTYPES
 from rna_predict.nn.features import AlignmentFeatures, Features
@@ -58,14 +59,17 @@ class AlignmentRows:
     deletion_ML: np.ndarray
 
 
-def featurise(sequence: str, *, seed: int, alignment: AlignmentRows | None = None) -> Features:
+def featurise(
+    sequence: str, *, seed: int, alignment: AlignmentRows | None = None, breaks: tuple[int, ...] = ()
+) -> Features:
     """Features of one RNA, B = 1, on the CPU, floats in float32.
 
     Args:
         sequence: letters A C G U.
         seed: not negative; decides how the reference conformers are shifted and turned. A residue is turned the same
             way whatever follows it.
-        alignment: its first row must be the sequence; None for none.
+        alignment: its first row must be the sequence, of all chains; None for none.
+        breaks: first residue of each chain but the first.
 
     Raises:
         ContractError: the sequence is empty or has another letter, or the alignment does not fit it.
@@ -78,15 +82,27 @@ def featurise(sequence: str, *, seed: int, alignment: AlignmentRows | None = Non
         raise ContractError("featurise: the sequence is empty")
     rows = _checked(alignment, letter_L)
     profile_LT, deletion_mean_L = _profile(rows)
-    atoms = _atoms(sequence, seed)
+    atoms = _atoms(sequence, seed, [0, *breaks])
     tokens = {
         "token_mask_BL": np.ones(len(letter_L), dtype=bool),
         "restype_BL": letter_L,
         "profile_BLT": profile_LT,
         "deletion_mean_BL": deletion_mean_L,
-        "residue_index_BL": np.arange(1, len(letter_L) + 1),
+        **_chains(split_chains(sequence, breaks)),
     }
     return Features(**{name: _tensor(value) for name, value in (tokens | atoms).items()}, alignment=_stacked(rows))
+
+
+def _chains(chains: list[str]) -> dict[str, np.ndarray]:
+    """Numbers of residues, chains, entities and copies."""
+    different = list(dict.fromkeys(chains))
+    length = [len(chain) for chain in chains]
+    return {
+        "residue_index_BL": np.concatenate([np.arange(1, count + 1) for count in length]),
+        "chain_BL": np.repeat(np.arange(len(chains)), length),
+        "entity_BL": np.repeat([different.index(chain) for chain in chains], length),
+        "copy_BL": np.repeat([chains[:k].count(chain) for k, chain in enumerate(chains)], length),
+    }
 
 
 def collate(batch: Sequence[Features]) -> Features:
@@ -202,11 +218,12 @@ def _rank(conformer: Conformer, atom: str) -> int:
     return conformer.atoms.index(atom)
 
 
-def _atoms(sequence: str, seed: int) -> dict[str, np.ndarray]:
+def _atoms(sequence: str, seed: int, firsts: list[int]) -> dict[str, np.ndarray]:
     """The fields that are indexed by atoms, and the distogram atom of each residue."""
     table, code_L = _component_table(), residue_codes(sequence)
     there_LK = np.arange(MAX_COMPONENT_ATOMS) < table.count_R[code_L, None]
-    there_LK[1:, _rank(reference_conformers()["A"], FIRST_ONLY)] = False
+    inside_L = ~np.isin(np.arange(len(code_L)), firsts)
+    there_LK[inside_L, _rank(reference_conformers()["A"], FIRST_ONLY)] = False
     token_A, rank_A = np.nonzero(there_LK)
     code_A = code_L[token_A]
     index_LK = there_LK.ravel().cumsum().reshape(there_LK.shape) - 1

@@ -27,7 +27,7 @@ pad to four, whose letter is therefore 0 (alanine). Letter, and how many templat
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TemplateFeatures:
-    """Structures threaded onto the query, T of them, which all count; what is missing is zero.
+    """Structures threaded onto the query, T of them, which all count; what is missing is zero, as between chains.
 
     Attributes:
         distogram_BTLLD: one-hot distance of the residues' representative atoms.

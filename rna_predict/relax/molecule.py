@@ -69,6 +69,7 @@ class Molecule:
             xyz_LA3=xyz_LA3,
             mask_LA=self.structure.mask_LA,
             number_L=self.structure.number_L,
+            breaks=self.structure.breaks,
         )
 
 

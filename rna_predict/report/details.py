@@ -71,7 +71,8 @@ def entry_of_finished(finished: Finished) -> Entry:
     """
     wanted = subject_of_adjacency(finished.adjacency).pairs
     measured = [
-        measure(finished.sequence, model, rank, wanted) for rank, model in enumerate(finished.ensemble.models, start=1)
+        measure(finished.ensemble.rna, model, rank, wanted)
+        for rank, model in enumerate(finished.ensemble.models, start=1)
     ]
     best = measured[0]
     return Entry(
@@ -115,6 +116,7 @@ def _panel(finished: Finished) -> dict[str, Any]:
     return {
         "id": finished.id,
         "sequence": finished.sequence,
+        "breaks": list(finished.ensemble.breaks),
         "dot_bracket": to_dot_bracket(finished.adjacency.partner_L),
         "pairs": [list(pair) for pair in subject.pairs],
         "pair_probabilities": [round(subject.probability(pair) or 0.0, 3) for pair in subject.pairs],

@@ -7,6 +7,7 @@ import RNA
 from scipy.spatial import KDTree
 
 from rna_predict.contracts.loops import decompose
+from rna_predict.contracts.sequence import chain_of, split_chains
 from rna_predict.errors import PredictionError
 
 STEP = 25.0
@@ -14,6 +15,9 @@ STEP = 25.0
 
 ROOMY = 0.6
 """Least distance of any two residues, in steps, at which a drawing counts as free of overlaps."""
+
+BETWEEN = 3
+"""Residues that the place between two chains has room for: as many as the smallest hairpin loop."""
 
 COMPACT = 4.0
 """A drawing counts as compact up to so many times as long as wide …"""
@@ -50,19 +54,21 @@ class Layout:
         return float(self.nearest_L.min())
 
 
-def lay_out(partner_L: np.ndarray) -> Layout:
+def lay_out(partner_L: np.ndarray, breaks: tuple[int, ...] = ()) -> Layout:
     """The first layout of the nested skeleton that is free of overlaps and compact, else without overlaps, else widest.
 
     Args:
         partner_L: int32 [L], a matching; pairs of pseudoknots do not shape the drawing.
+        breaks: first residue of each chain but the first; between chains there is room for `BETWEEN` residues.
 
     Raises:
         PredictionError: no layout has finite coordinates.
     """
-    structure = skeleton(partner_L)
+    structure = ("." * BETWEEN).join(split_chains(skeleton(partner_L), breaks))
+    place_L = np.arange(len(partner_L)) + BETWEEN * chain_of(len(partner_L), breaks)
     found: list[Layout] = []
     for name in LAYOUTS:
-        layout = _layout(structure, name)
+        layout = _layout(structure, name, place_L)
         if layout is None:
             continue
         if layout.separation >= ROOMY * STEP and _is_compact(layout.xy_L2):
@@ -83,8 +89,8 @@ def skeleton(partner_L: np.ndarray) -> str:
     return "".join(marks)
 
 
-def _layout(structure: str, name: str) -> Layout | None:
-    """One layout in the picture's units; None where ViennaRNA's coordinates are not finite."""
+def _layout(structure: str, name: str, place_L: np.ndarray) -> Layout | None:
+    """One layout of some of a structure's places in the picture's units; None where coordinates are not finite."""
     if len(structure) == 1:  # naview has NaN for it
         return Layout(name=name, xy_L2=np.zeros((1, 2)), nearest_L=np.full(1, np.inf))
     before = RNA.cvar.rna_plot_type
@@ -96,7 +102,7 @@ def _layout(structure: str, name: str) -> Layout | None:
     xy_L2 = np.array([(points.get(k).X, points.get(k).Y) for k in range(len(structure))], dtype=np.float64)
     if not np.isfinite(xy_L2).all():
         return None
-    xy_L2 *= STEP / ONE_STEP[name]
+    xy_L2 = xy_L2[place_L] * (STEP / ONE_STEP[name])
     return Layout(name=name, xy_L2=xy_L2, nearest_L=KDTree(xy_L2).query(xy_L2, k=2)[0][:, 1])
 
 

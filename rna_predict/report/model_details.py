@@ -8,7 +8,7 @@ from scipy.spatial import KDTree
 
 from rna_predict.chemistry.residues import C4, O3, P
 from rna_predict.chemistry.torsions import TORSIONS
-from rna_predict.contracts import Model, Structure
+from rna_predict.contracts import Model, RnaSequence, Structure
 from rna_predict.contracts.structure import full_mask, whole_structure
 from rna_predict.evaluation.annotation import Annotation, annotate_pairs, share_formed
 from rna_predict.evaluation.bond_geometry import BREAK_TOLERANCE, LINK_LENGTH
@@ -58,11 +58,11 @@ class Measured:
         return mean_plddt(self.structure.sequence, self.model.plddt_LA)
 
 
-def measure(sequence: str, model: Model, rank: int, wanted: list[tuple[int, int]]) -> Measured:
+def measure(rna: RnaSequence, model: Model, rank: int, wanted: list[tuple[int, int]]) -> Measured:
     """Measure a model.
 
     Args:
-        sequence: letters.
+        rna: letters and chains.
         model: the model.
         rank: 1 for the best.
         wanted: stage A's pairs.
@@ -70,7 +70,7 @@ def measure(sequence: str, model: Model, rank: int, wanted: list[tuple[int, int]
     Raises:
         InputError: its base pairs cannot be annotated.
     """
-    structure = whole_structure(f"model {rank}", sequence, model.xyz_LA3)
+    structure = whole_structure(f"model {rank}", rna.sequence, model.xyz_LA3, rna.breaks)
     pairs = annotate_pairs(structure)
     return Measured(
         rank=rank,
@@ -181,7 +181,7 @@ def _check(name: str, found: str, wanted: str, good: bool | None) -> dict[str, A
 
 
 def _torsions(structure: Structure) -> list[list[int | None]]:
-    angle_LT, mask_LT = measure_torsions(structure.xyz_LA3, structure.mask_LA, structure.sequence)
+    angle_LT, mask_LT = measure_torsions(structure.xyz_LA3, structure.mask_LA, structure.sequence, structure.linked_L)
     phase_L, _, ring_L = measure_pucker(structure.xyz_LA3, structure.mask_LA, structure.sequence)
     degrees_LT = np.rint(np.degrees(np.column_stack([angle_LT, phase_L]))).astype(int) % 360
     known_LT = np.column_stack([mask_LT, ring_L])

@@ -1,11 +1,13 @@
 """The structure drawing: residues coloured by the probability of what they are shown as, in ViennaRNA's layout."""
 
+import itertools
 from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.spatial import KDTree
 
 from rna_predict.contracts.loops import Stem, decompose, find_stems
+from rna_predict.contracts.sequence import linked
 from rna_predict.report.frame import SAMPLE, Draw, Frame, Key, framed, line_sample, unit_of
 from rna_predict.report.labels import Label, Surroundings, Wanted, half_size, place_labels
 from rna_predict.report.layout import lay_out
@@ -95,17 +97,18 @@ def structure_drawing(subject: Subject) -> str:
 
 
 def _scene(subject: Subject) -> _Scene:
-    layout = lay_out(subject.partner_L)
+    layout = lay_out(subject.partner_L, subject.breaks)
+    bound_L = linked(subject.length, subject.breaks)
     xy_L2 = layout.xy_L2
     radius_L = np.minimum(RADIUS, TOUCHING * layout.nearest_L)
-    parts = decompose(subject.partner_L)
+    parts = decompose(subject.partner_L, subject.breaks)
     nested = sorted(pair for stem in parts.stems for pair in stem.pairs)
     residues = KDTree(xy_L2)
     knotted = [curve for stem in parts.pseudoknots for curve in _bend(stem, xy_L2, residues)]
     missed = [curve for stem in find_stems(_missed_partners(subject)) for curve in _bend(stem, xy_L2, residues)]
-    around = Surroundings(xy_L2=xy_L2, radius_L=radius_L, links_N22=_links(xy_L2, nested, knotted))
-    labels = place_labels(_wanted(xy_L2), around)
-    low, high = _bounds(around, _links(xy_L2, [], missed), labels)
+    around = Surroundings(xy_L2=xy_L2, radius_L=radius_L, links_N22=_links(xy_L2, bound_L, nested, knotted))
+    labels = place_labels(_wanted(xy_L2, subject.breaks), around)
+    low, high = _bounds(around, _links(xy_L2, bound_L, [], missed), labels)
     return _Scene(
         xy=[(float(x), float(y)) for x, y in xy_L2 - low],
         radius_L=radius_L,
@@ -128,19 +131,26 @@ def _missed_partners(subject: Subject) -> np.ndarray:
     return partner_L
 
 
-def _wanted(xy_L2: np.ndarray) -> list[Wanted]:
-    """All labels: the ends first, each on the side away from the strand."""
+def _wanted(xy_L2: np.ndarray, breaks: tuple[int, ...]) -> list[Wanted]:
+    """All labels: the chains' ends first, each on the side away from the strand; numbers count in each chain."""
     unit = unit_of(float(np.ptp(xy_L2[:, 0])))
     small, large = float(np.clip(unit, *LABEL_SIZES)), min(unit, LARGEST_END)
-    last = len(xy_L2) - 1
-    ends = ((FIVE_PRIME, 0, min(1, last), -1.0), (THREE_PRIME, last, max(last - 1, 0), 1.0))
+    chains = list(itertools.pairwise((0, *breaks, len(xy_L2))))
+    ends = []
+    for start, stop in chains:
+        last = stop - 1
+        ends += [(FIVE_PRIME, start, min(start + 1, last), -1.0), (THREE_PRIME, last, max(last - 1, start), 1.0)]
     labels = []
     for text, residue, neighbour, side in ends:
         away = xy_L2[residue] - xy_L2[neighbour]
         norm = float(np.hypot(*away))
         toward = (float(away[0]) / norm, float(away[1]) / norm) if norm else (side, 0.0)
         labels.append(Wanted(text=text, residue=residue, size=large, toward=toward))
-    return labels + [Wanted(text=str(k), residue=k - 1, size=small) for k in range(NUMBERED, last + 2, NUMBERED)]
+    return labels + [
+        Wanted(text=str(k), residue=start + k - 1, size=small)
+        for start, stop in chains
+        for k in range(NUMBERED, stop - start + 1, NUMBERED)
+    ]
 
 
 def _bend(stem: Stem, xy_L2: np.ndarray, residues: KDTree) -> list[_Curve]:
@@ -163,9 +173,9 @@ def _on_curve(ends_N22: np.ndarray, control_N2: np.ndarray) -> np.ndarray:
     return (1 - share) ** 2 * ends_N22[:, 0] + 2 * share * (1 - share) * control_N2 + share**2 * ends_N22[:, 1]
 
 
-def _links(xy_L2: np.ndarray, nested: list[Pair], curves: list[_Curve]) -> np.ndarray:
+def _links(xy_L2: np.ndarray, bound_L: np.ndarray, nested: list[Pair], curves: list[_Curve]) -> np.ndarray:
     """Backbone, pairs and curves as straight lines, [N, 2, 2]."""
-    lines = [*np.stack([xy_L2[:-1], xy_L2[1:]], axis=1), *(xy_L2[[i, j]] for i, j in nested)]
+    lines = [*np.stack([xy_L2[:-1], xy_L2[1:]], axis=1)[bound_L], *(xy_L2[[i, j]] for i, j in nested)]
     for curve in curves:
         points = _on_curve(xy_L2[list(curve.pair)][None], np.array([curve.control]))[:, 0]
         lines += list(np.stack([points[:-1], points[1:]], axis=1))
@@ -226,8 +236,10 @@ def _missed_sample(group: Group, left: Point, unit: float) -> None:
 
 def _paint(frame: Frame, subject: Subject, scene: _Scene) -> None:
     content, xy = frame.content, scene.xy
-    if len(xy) > 1:
-        content.group("backbone").path(polyline(xy), Pen(fill="none", stroke=RULE, width=2))
+    backbone = content.group("backbone")
+    for start, stop in itertools.pairwise((0, *subject.breaks, len(xy))):
+        if stop - start > 1:
+            backbone.path(polyline(xy[start:stop]), Pen(fill="none", stroke=RULE, width=2))
     pairs = content.group("pairs", Pen(width=PAIR_WIDTH))
     for i, j in scene.nested:
         shade = colour(subject.probability((i, j)))

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from string import ascii_uppercase
 
 import numpy as np
 
 from rna_predict.chemistry.residues import CANONICAL_PAIRS
 from rna_predict.contracts import Adjacency, GivenStructure, RnaSequence
+from rna_predict.contracts.sequence import chain_of
 from rna_predict.errors import ContractError, InputError
 
 Pair = tuple[int, int]
@@ -30,6 +32,7 @@ class Subject:
         source: how the pairs were found, for the heading.
         native_L: int32 [L], the pairs to compare with, or None.
         native_source: where those come from, for the heading.
+        breaks: first residue of each chain but the first.
     """
 
     id: str
@@ -39,6 +42,7 @@ class Subject:
     source: str
     native_L: np.ndarray | None = None
     native_source: str = ""
+    breaks: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         """Raise ContractError where an array is not of the sequence's length."""
@@ -99,8 +103,11 @@ class Subject:
         return [float(value) for value in shown_L]
 
     def residue_name(self, index: int) -> str:
-        """Letter and 1-based number, as `G12`."""
-        return f"{self.sequence[index]}{index + 1}"
+        """Letter and 1-based number, as `G12`; `B:G3` is the third residue of the second of several chains."""
+        if not self.breaks:
+            return f"{self.sequence[index]}{index + 1}"
+        chain = int(chain_of(self.length, self.breaks)[index])
+        return f"{ascii_uppercase[chain]}:{self.sequence[index]}{index + 1 - (0, *self.breaks)[chain]}"
 
     def state_name(self, index: int, probability: float | None) -> str:
         """A residue, what it is shown as, and how probable that is, as `G12 paired with 45 0.87`."""
@@ -126,6 +133,7 @@ def subject_of_adjacency(adjacency: Adjacency, native: GivenStructure | None = N
     return Subject(
         id=adjacency.id,
         sequence=adjacency.sequence,
+        breaks=adjacency.breaks,
         partner_L=adjacency.partner_L,
         probability_LL=adjacency.probability_LL,
         source=adjacency.provenance.method,
@@ -143,6 +151,7 @@ def subject_of_structure(sequence: RnaSequence, given: GivenStructure, native: G
     return Subject(
         id=sequence.id,
         sequence=sequence.sequence,
+        breaks=sequence.breaks,
         partner_L=_partners(sequence.id, sequence.length, given),
         probability_LL=None,
         source=_short(given.source),

@@ -13,6 +13,7 @@ REMEDIES = {
     "unpaired": "residues that must stay unpaired; leave the given structure out, or give it with given_mode override",
     "bonus_LL": "pseudo-energies of pairs; leave out the given probabilities and the family",
     "reactivity_L": "reactivities; leave them out",
+    "breaks": "several chains; predict each alone",
 }
 """What each field of `Constraints` is, and how to go on without it."""
 
@@ -104,17 +105,17 @@ BACKENDS: dict[str, Backend] = {
         Backend(
             name="viennarna",
             run=_viennarna,
-            uses=frozenset({"pairs", "unpaired", "bonus_LL", "reactivity_L"}),
+            uses=frozenset({"pairs", "unpaired", "bonus_LL", "reactivity_L", "breaks"}),
         ),
         Backend(
             name="ensemble",
             run=_ensemble,
-            uses=frozenset({"pairs", "unpaired", "bonus_LL", "reactivity_L"}),
+            uses=frozenset({"pairs", "unpaired", "bonus_LL", "reactivity_L", "breaks"}),
         ),
         Backend(
             name="rfold",
             run=_rfold,
-            uses=frozenset({"pairs", "unpaired", "bonus_LL"}),
+            uses=frozenset({"pairs", "unpaired", "bonus_LL", "breaks"}),
             readouts=("rooks", "mea", "centroid"),
             fixed=NOT_OURS,
         ),

@@ -10,6 +10,8 @@ from collections.abc import Callable
 import numpy as np
 import RNA
 
+from rna_predict.contracts.sequence import CHAIN_SEPARATOR, split_chains
+
 PARAMETER_SETS: dict[str, Callable[[], int]] = {
     "turner2004": RNA.params_load_RNA_Turner2004,
     "langdon2018": RNA.params_load_RNA_Langdon2018,
@@ -21,17 +23,18 @@ APART = 1e-6
 """Degrees between the temperatures of two sets."""
 
 
-def compound_under(sequence: str, parameters: str, model: RNA.md) -> RNA.fold_compound:
+def compound_under(sequence: str, parameters: str, model: RNA.md, breaks: tuple[int, ...] = ()) -> RNA.fold_compound:
     """A fold compound that holds the energies of one set, whatever is loaded afterwards.
 
     Args:
         sequence: letters A C G U.
         parameters: a key of `PARAMETER_SETS`.
         model: settings; its temperature is moved by less than 1e-5 degrees.
+        breaks: first residue of each chain but the first; ViennaRNA folds the chains as one complex, in this order.
     """
     PARAMETER_SETS[parameters]()
     model.temperature += APART * list(PARAMETER_SETS).index(parameters)
-    compound = RNA.fold_compound(sequence, model)
+    compound = RNA.fold_compound(CHAIN_SEPARATOR.join(split_chains(sequence, breaks)), model)
     compound.exp_params_rescale()  # the Boltzmann factors are made here, not when the partition function asks for them
     return compound
 
@@ -41,9 +44,9 @@ def pair_matrix(compound: RNA.fold_compound) -> np.ndarray:
     return np.array(compound.bpp())[1:, 1:]
 
 
-def ensemble_of(sequence: str, parameters: str) -> np.ndarray:
-    """Pair probabilities under one set at 37 °C, float64 [L, L], i < j."""
-    compound = compound_under(sequence, parameters, RNA.md())
+def ensemble_of(sequence: str, parameters: str, breaks: tuple[int, ...] = ()) -> np.ndarray:
+    """Pair probabilities under one set at 37 °C, float64 [L, L], i < j; `breaks` as in `compound_under`."""
+    compound = compound_under(sequence, parameters, RNA.md(), breaks)
     compound.exp_params_rescale(compound.mfe()[1])
     compound.pf()
     return pair_matrix(compound)

@@ -37,11 +37,11 @@ class Evidence:
     reactivity_L: np.ndarray | None = field(default=None, compare=False)
 
 
-def constraints_of(evidence: Sequence[Evidence]) -> Constraints:
+def constraints_of(evidence: Sequence[Evidence], breaks: tuple[int, ...] = ()) -> Constraints:
     """What a backend has to respect: hard pairs and residues of all sources, the sum of their bonuses, reactivities.
 
     Of crossing stems the nested subset with the most pairs goes to the backend. The residues of the others are kept
-    unpaired there; `put_on_top` adds their pairs.
+    unpaired there; `put_on_top` adds their pairs. `breaks` are those of the RNA's chains.
 
     Raises:
         InputError: two sources contradict each other, or both bring reactivities.
@@ -61,6 +61,7 @@ def constraints_of(evidence: Sequence[Evidence]) -> Constraints:
         unpaired=tuple(sorted(unpaired)),
         bonus_LL=sum(bonuses[1:], bonuses[0]) if bonuses else None,
         reactivity_L=reactive[0].reactivity_L if reactive else None,
+        breaks=breaks,
     )
 
 

@@ -34,6 +34,8 @@ MIN_CROSSING = 0.35
 def find_families(sequence: str, config: StageAConfig) -> tuple["FamilyHit", ...]:
     """Hits of the sequence that do not overlap, best first; none with `family: off`.
 
+    Chains are looked up as one sequence, so that a family is found whose strands they are.
+
     Raises:
         ContractError: the library of `family_library` cannot be used.
     """
@@ -55,7 +57,7 @@ def _library(path: str) -> "FamilyLibrary":
     return load_library(path)
 
 
-def family_evidence(sequence: str, config: StageAConfig) -> Evidence | None:
+def family_evidence(sequence: str, config: StageAConfig, breaks: tuple[int, ...] = ()) -> Evidence | None:
     """Pairs of the families' consensus as pseudo-energies, and their pseudoknots as offers; None without a hit.
 
     The weight of a pair (`families.prior.family_prior`) times `family_weight` lowers its energy; a canonical pair that
@@ -70,7 +72,7 @@ def family_evidence(sequence: str, config: StageAConfig) -> Evidence | None:
 
     library = _library(config.family_library)
     prior = family_prior(sequence, hits, library)
-    legal_LL = np.triu(can_pair(sequence), k=1)
+    legal_LL = np.triu(can_pair(sequence, breaks), k=1)
     strength = STRENGTH.get(config.backend, 1.0)
     cost_L = np.maximum(strength * config.family_loop_weight * prior.loop_L, config.family_knot_weight * prior.knot_L)
     cost_LL = np.maximum(cost_L[:, None], cost_L)
@@ -150,7 +152,7 @@ def write_family(adjacency: Adjacency, config: StageAConfig, a3m: Path, statemen
         a3m: `a_family.a3m`.
         statement: `a_family.json`.
     """
-    sequence = RnaSequence(id=adjacency.id, sequence=adjacency.sequence)
+    sequence = adjacency.rna
     texts = {a3m: family_a3m(sequence, config), statement: json.dumps(family_json(adjacency), indent=1) + "\n"}
     for path, text in texts.items():
         with atomic_path(path) as temporary:

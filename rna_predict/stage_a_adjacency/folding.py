@@ -7,6 +7,7 @@ import numpy as np
 
 from rna_predict.chemistry.residues import CANONICAL_PAIRS
 from rna_predict.contracts.adjacency import MIN_LOOP
+from rna_predict.contracts.sequence import chain_of
 from rna_predict.errors import PredictionError
 from rna_predict.stage_a_adjacency.config import StageAConfig
 
@@ -49,17 +50,19 @@ class Constraints:
         unpaired: residues that must not pair.
         bonus_LL: kcal/mol [L, L], added to the energy of a pair (negative favours it), or None.
         reactivity_L: float32 [L], normalised reactivities, NaN for none, or None.
+        breaks: first residue of each chain but the first, as in `RnaSequence`.
     """
 
     pairs: tuple[tuple[int, int], ...] = ()
     unpaired: tuple[int, ...] = ()
     bonus_LL: np.ndarray | None = field(default=None, compare=False)
     reactivity_L: np.ndarray | None = field(default=None, compare=False)
+    breaks: tuple[int, ...] = ()
 
     @property
     def present(self) -> list[str]:
         """Names of the fields that say something."""
-        said = {"pairs": bool(self.pairs), "unpaired": bool(self.unpaired)}
+        said = {"pairs": bool(self.pairs), "unpaired": bool(self.unpaired), "breaks": bool(self.breaks)}
         said |= {name: getattr(self, name) is not None for name in ("bonus_LL", "reactivity_L")}
         return [name for name, there in said.items() if there]
 
@@ -87,11 +90,11 @@ def pair_probabilities(upper_LL: np.ndarray) -> np.ndarray:
     return matrix.astype(np.float32)
 
 
-def can_pair(sequence: str) -> np.ndarray:
-    """Which pairs are canonical with at least three residues between, bool [L, L]."""
+def can_pair(sequence: str, breaks: tuple[int, ...] = ()) -> np.ndarray:
+    """Which pairs are canonical with at least three residues between or in different chains, bool [L, L]."""
     letters = np.array(list(sequence))
     legal = np.zeros((len(sequence), len(sequence)), dtype=bool)
     for first, second in CANONICAL_PAIRS:
         legal |= (letters[:, None] == first) & (letters == second)
-    apart = np.abs(np.subtract.outer(np.arange(len(sequence)), np.arange(len(sequence))))
-    return legal & (apart > MIN_LOOP)
+    place = np.arange(len(sequence)) + MIN_LOOP * chain_of(len(sequence), breaks)
+    return legal & (np.abs(np.subtract.outer(place, place)) > MIN_LOOP)

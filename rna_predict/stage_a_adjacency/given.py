@@ -23,7 +23,7 @@ def override(sequence: str, given: GivenStructure, config: StageAConfig) -> Fold
         probability_LL = pair_probabilities(given.probability_LL)
         partner_L = given.partner_L
         if partner_L is None:
-            partner_L = matching_of(sequence, probability_LL, config)
+            partner_L = matching_of(sequence, probability_LL, config, given.breaks)
         return Fold(probability_LL=probability_LL, partner_L=partner_L.copy())
     partner_L = _pairs(given).copy()
     probability_LL = np.zeros((given.length, given.length), dtype=np.float32)
@@ -49,14 +49,16 @@ def given_evidence(sequence: str, given: GivenStructure, config: StageAConfig) -
     )
 
 
-def matching_of(sequence: str, probability_LL: np.ndarray, config: StageAConfig) -> np.ndarray:
+def matching_of(
+    sequence: str, probability_LL: np.ndarray, config: StageAConfig, breaks: tuple[int, ...] = ()
+) -> np.ndarray:
     """A matching with pseudoknots from pair probabilities, int32 [L].
 
     First the nested MEA matching; then every canonical pair of two residues left free whose probability is above
     `given_threshold`. As that is at least one half and rows sum to at most 1, no two such pairs share a residue.
     """
-    partner_L = mea_matching(sequence, probability_LL, config.mea_gamma)
-    certain = np.triu(can_pair(sequence) & (probability_LL > config.given_threshold))
+    partner_L = mea_matching(sequence, probability_LL, config.mea_gamma, breaks)
+    certain = np.triu(can_pair(sequence, breaks) & (probability_LL > config.given_threshold))
     for i, j in np.argwhere(certain):
         if partner_L[i] < 0 and partner_L[j] < 0:
             partner_L[i], partner_L[j] = j, i
@@ -70,5 +72,5 @@ def _pairs(given: GivenStructure) -> np.ndarray:
 def _bonus(sequence: str, given: GivenStructure, config: StageAConfig) -> np.ndarray | None:
     if given.probability_LL is None:
         return None
-    said = can_pair(sequence) & (given.probability_LL >= MIN_BONUS_PROBABILITY)
+    said = can_pair(sequence, given.breaks) & (given.probability_LL >= MIN_BONUS_PROBABILITY)
     return np.where(said, -config.given_bonus * given.probability_LL, 0.0)

@@ -40,7 +40,7 @@ class HelixEnergy:
     Args:
         sequence: letters A C G U.
         celsius: temperature.
-        constraints: bonuses of pairs are added.
+        constraints: bonuses of pairs are added; chains begin at their `breaks`.
         stacked_L: kcal/mol [L] that each residue adds for each stack that it takes part in (reactivities), or None.
     """
 
@@ -48,6 +48,7 @@ class HelixEnergy:
         self, sequence: str, celsius: float, constraints: Constraints, stacked_L: np.ndarray | None = None
     ) -> None:
         self._sequence = sequence
+        self.breaks = constraints.breaks
         self._stacks, self._terminal = turner(celsius)
         self._bonus_LL = constraints.bonus_LL
         self._stacked_L = stacked_L
@@ -95,7 +96,7 @@ def candidates(
         cost_L: kcal/mol [L], free energy of keeping a residue unpaired in the present ensemble.
         min_stem: fewest pairs.
     """
-    allowed_LL = can_pair(sequence)
+    allowed_LL = can_pair(sequence, energy.breaks)
     taken = sorted(blocked)
     allowed_LL[taken] = allowed_LL[:, taken] = False
     found = []

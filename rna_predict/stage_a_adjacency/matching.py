@@ -20,18 +20,18 @@ def with_matching(sequence: str, fold: Fold, config: StageAConfig, constraints: 
     partner_L = fold.partner_L
     if partner_L is None:
         if config.readout == "mea":
-            partner_L = mea_matching(sequence, fold.probability_LL, config.mea_gamma)
+            partner_L = mea_matching(sequence, fold.probability_LL, config.mea_gamma, constraints.breaks)
         elif config.readout == "centroid":
-            partner_L = centroid(sequence, fold.probability_LL)
+            partner_L = centroid(sequence, fold.probability_LL, constraints.breaks)
         else:
             raise ConfigError(f"stage_a.readout: {config.readout} is not read from probabilities. Use mea or centroid.")
     return dataclasses.replace(fold, partner_L=without_short_stems(partner_L, config.min_stem, constraints.pairs))
 
 
-def centroid(sequence: str, probability_LL: np.ndarray) -> np.ndarray:
+def centroid(sequence: str, probability_LL: np.ndarray, breaks: tuple[int, ...] = ()) -> np.ndarray:
     """Every canonical pair of a probability above one half, int32 [L]."""
     partner_L = np.full(len(sequence), -1, dtype=np.int32)
-    first, second = np.nonzero(can_pair(sequence) & (probability_LL > 0.5))
+    first, second = np.nonzero(can_pair(sequence, breaks) & (probability_LL > 0.5))
     partner_L[first] = second
     return partner_L
 

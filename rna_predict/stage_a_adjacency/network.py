@@ -13,11 +13,13 @@ as a placement of rooks that do not attack each other (`krook`). What differs fr
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rna_predict.contracts.sequence import chain_of
 from rna_predict.nn.architecture import Architecture
 from rna_predict.nn.layers import Linear, layer_norm
 from rna_predict.nn.pair_unet import Convolution, ConvolutionBlock, PairUNet, mask_of, over_channels
@@ -36,6 +38,9 @@ DISTANCE_BINS = 48
 
 KERNEL = 9
 """Residues that one layer along the sequence sees at once."""
+
+GAP = 32
+"""Places without a residue between two chains: more than the layers along the sequence see at once."""
 
 NEVER = -1e4
 """Score of a pair that cannot form."""
@@ -66,6 +71,21 @@ class FoldingFeatures:
             told_B=self.told_B.to(device),
         )
 
+    def apart(self, breaks: tuple[int, ...]) -> "FoldingFeatures":
+        """One RNA's features with `GAP` places where there is no residue before each of `breaks`.
+
+        The network knows such places from the ends of RNAs.
+        """
+        place_L = places_apart(self.code_BL.shape[1], breaks)
+        size = int(place_L[-1]) + 1
+        code_BL = self.code_BL.new_full((1, size), len(LETTERS))
+        code_BL[:, place_L] = self.code_BL
+        legal_BLL = self.legal_BLL.new_zeros(1, size, size)
+        legal_BLL[:, place_L[:, None], place_L] = self.legal_BLL
+        energy_BMLL = self.energy_BMLL.new_zeros(*self.energy_BMLL.shape[:2], size, size)
+        energy_BMLL[:, :, place_L[:, None], place_L] = self.energy_BMLL
+        return FoldingFeatures(code_BL=code_BL, legal_BLL=legal_BLL, energy_BMLL=energy_BMLL, told_B=self.told_B)
+
     @property
     def mask_BL(self) -> Bool[Tensor, "b l"]:
         """Where there is a residue."""
@@ -85,6 +105,16 @@ class FoldingScores:
     pair_BLL: Float[Tensor, "b l l"]
     alone_BL: Float[Tensor, "b l"]
     draft_BLL: Float[Tensor, "b l l"]
+
+    def without_gaps(self, breaks: tuple[int, ...]) -> "FoldingScores":
+        """The scores of residues alone, from those of features that `FoldingFeatures.apart` made."""
+        place_L = places_apart(self.alone_BL.shape[1] - GAP * len(breaks), breaks)
+        rows, columns = place_L[:, None], place_L
+        return FoldingScores(
+            pair_BLL=self.pair_BLL[:, rows, columns],
+            alone_BL=self.alone_BL[:, place_L],
+            draft_BLL=self.draft_BLL[:, rows, columns],
+        )
 
 
 class SequenceBlock(nn.Module):
@@ -222,6 +252,11 @@ def log_rows(pair_BLL: Float[Tensor, "b l l"], alone_BL: Float[Tensor, "b l"]) -
     """Logarithm of the probability that residue i of row i has partner j, staying alone among the choices."""
     total_BL = torch.logaddexp(pair_BLL.logsumexp(-1), alone_BL)
     return pair_BLL - total_BL[..., None]
+
+
+def places_apart(length: int, breaks: tuple[int, ...]) -> Int[Tensor, " l"]:
+    """Place of each residue where `GAP` places lie between two chains."""
+    return torch.from_numpy(np.arange(length) + GAP * chain_of(length, breaks))
 
 
 def distance_bins(length: int, device: torch.device) -> Int[Tensor, "l l"]:

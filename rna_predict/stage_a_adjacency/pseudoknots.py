@@ -53,7 +53,7 @@ def with_pseudoknots(
         partner_L[free_L] = -1
     else:
         free_L = partner_L < 0
-    legal_LL = can_pair(sequence) & free_L[:, None] & free_L
+    legal_LL = can_pair(sequence, constraints.breaks) & free_L[:, None] & free_L
     found_L = mutual_best(np.where(legal_LL, fold.probability_LL, 0.0), config.pseudoknot_threshold)
     found_L = without_short_stems(found_L, config.pseudoknot_min_stem)
     partner_L[found_L >= 0] = found_L[found_L >= 0]

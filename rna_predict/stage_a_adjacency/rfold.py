@@ -49,16 +49,23 @@ def open_network_of(config: StageAConfig) -> OpenedNetwork:
 
 
 @torch.no_grad()
-def scores_of(sequence: str, energies: np.ndarray | None, opened: OpenedNetwork) -> FoldingScores:
+def scores_of(
+    sequence: str, energies: np.ndarray | None, opened: OpenedNetwork, breaks: tuple[int, ...] = ()
+) -> FoldingScores:
     """What the network makes of one RNA.
 
     Args:
         sequence: letters A C G U.
         energies: of `told_ensembles`, or None.
         opened: the network.
+        breaks: first residue of each chain but the first.
     """
-    features = features_of([sequence], [energies]).to(opened.device)
-    return opened.network.module(features)
+    features = features_of([sequence], [energies])
+    if not breaks:
+        return opened.network.module(features.to(opened.device))
+    legal_BLL = torch.from_numpy(can_pair(sequence, breaks))[None]
+    features = dataclasses.replace(features, legal_BLL=legal_BLL).apart(breaks)
+    return opened.network.module(features.to(opened.device)).without_gaps(breaks)
 
 
 def fold_rfold(sequence: str, config: StageAConfig, constraints: Constraints) -> Fold:
@@ -68,7 +75,7 @@ def fold_rfold(sequence: str, config: StageAConfig, constraints: Constraints) ->
     residues that must not pair get none.
     """
     opened = open_network_of(config)
-    scores = _constrained(scores_of(sequence, None, opened), constraints)
+    scores = _constrained(scores_of(sequence, None, opened, constraints.breaks), constraints)
     partner_L = None
     if config.readout == "rooks":
         partner_L = rooks(scores.pair_BLL[0].cpu().numpy(), scores.alone_BL[0].cpu().numpy())
@@ -85,34 +92,35 @@ def fold_ensemble(sequence: str, config: StageAConfig, constraints: Constraints)
     A pair whose mean probability has log-odds x is favoured by `ensemble_weight` · clip(x, ±`ensemble_clip`) kcal/mol.
     """
     opened = open_network_of(config)
-    odds_LL = _opinion(sequence, opened)
+    odds_LL = _opinion(sequence, opened, constraints.breaks)
     bonus_LL = -config.ensemble_weight * np.clip(odds_LL, -config.ensemble_clip, config.ensemble_clip)
-    bonus_LL = np.where(can_pair(sequence), bonus_LL, 0.0)
+    bonus_LL = np.where(can_pair(sequence, constraints.breaks), bonus_LL, 0.0)
     if constraints.bonus_LL is not None:
         bonus_LL = bonus_LL + constraints.bonus_LL
     fold = viennarna.fold(sequence, config, dataclasses.replace(constraints, bonus_LL=bonus_LL))
     return dataclasses.replace(fold, weights=opened.header.sha256)
 
 
-def _opinion(sequence: str, opened: OpenedNetwork) -> np.ndarray:
+def _opinion(sequence: str, opened: OpenedNetwork, breaks: tuple[int, ...]) -> np.ndarray:
     """Log-odds of the mean opinion [L, L]; the last is kept: a search for pseudoknots folds an RNA again."""
-    key = (sequence, opened.header.sha256, str(opened.device))
+    key = (sequence, breaks, opened.header.sha256, str(opened.device))
     if key not in _KEPT:
-        ensembles = {name: ensemble_of(sequence, name) for name in {*TOLD, *SHARES} & set(PARAMETER_SETS)}
+        names = {*TOLD, *SHARES} & set(PARAMETER_SETS)
+        ensembles = {name: ensemble_of(sequence, name, breaks) for name in names}
         mean_LL = np.zeros((len(sequence), len(sequence)))
         for name, share in SHARES.items():
             if name in ensembles:
                 mean_LL += share * (ensembles[name] + ensembles[name].T)
             else:
                 energies = told_ensembles(ensembles) if name == "told" else None
-                mean_LL += share * _probabilities(scores_of(sequence, energies, opened))
+                mean_LL += share * _probabilities(scores_of(sequence, energies, opened, breaks))
         mean_LL = np.clip(mean_LL, SMALLEST, 1 - SMALLEST)
         _KEPT.clear()
         _KEPT[key] = np.log(mean_LL / (1 - mean_LL))
     return _KEPT[key]
 
 
-_KEPT: dict[tuple[str, str, str], np.ndarray] = {}
+_KEPT: dict[tuple[str, tuple[int, ...], str, str], np.ndarray] = {}
 
 
 def _constrained(scores: FoldingScores, constraints: Constraints) -> FoldingScores:

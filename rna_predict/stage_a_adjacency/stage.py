@@ -45,12 +45,13 @@ def predict_adjacency(
         fold, method, inputs = override(sequence.sequence, given, config), "given", {"given": given.digest()}
     else:
         evidence = gather(sequence, config, given, reactivity)
-        fold = fold_with(sequence.sequence, config, evidence)
+        fold = fold_with(sequence.sequence, config, evidence, sequence.breaks)
         method = "+".join([config.backend, *(source.name for source in evidence)])
         inputs = {source.name: source.digest for source in evidence}
     return Adjacency(
         id=sequence.id,
         sequence=sequence.sequence,
+        breaks=sequence.breaks,
         provenance=Provenance(
             method=method,
             package_version=__version__,
@@ -74,7 +75,7 @@ def gather(
         evidence.append(given_evidence(sequence.sequence, given, config))
     if reactivity is not None:
         evidence.append(reactivity_evidence(reactivity))
-    family = family_evidence(sequence.sequence, config)
+    family = family_evidence(sequence.sequence, config, sequence.breaks)
     if family is not None and family_is_used(sequence, config):
         evidence.append(family)
     return evidence
@@ -88,9 +89,12 @@ def family_is_used(sequence: RnaSequence, config: StageAConfig) -> bool:
     return "bonus_LL" in backend.uses
 
 
-def fold_with(sequence: str, config: StageAConfig, evidence: list[Evidence]) -> Fold:
-    """Fold under the evidence, read the matching, and put on top what a nested fold cannot hold."""
-    constraints = constraints_of(evidence)
+def fold_with(sequence: str, config: StageAConfig, evidence: list[Evidence], breaks: tuple[int, ...] = ()) -> Fold:
+    """Fold under the evidence, read the matching, and put on top what a nested fold cannot hold.
+
+    Several chains, which begin at `breaks` (as in `RnaSequence`), are folded as one complex.
+    """
+    constraints = constraints_of(evidence, breaks)
     fold = fold_and_match(sequence, config, constraints)
     fold = with_pseudoknots(sequence, fold, config, constraints, fold_and_match)
     return put_on_top(calibrated(fold, config), evidence)
@@ -113,10 +117,10 @@ def _check(
             f"{sequence.id}: {sequence.length} nt is longer than stage_a.max_length {config.max_length}; the "
             f"fold would need about {need:.1f} GB. Raise max_length, or split the sequence."
         )
-    if given is not None and given.length != sequence.length:
+    if given is not None and (given.length, given.breaks) != (sequence.length, sequence.breaks):
         raise InputError(
-            f"{given.source}: the given structure has {given.length} residues, "
-            f"{sequence.id} has {sequence.length}. Give one that fits the sequence."
+            f"{given.source}: the given structure has {_sizes(given.length, given.breaks)}, "
+            f"{sequence.id} has {_sizes(sequence.length, sequence.breaks)}. Give one that fits the sequence."
         )
     if reactivity is None:
         return
@@ -130,3 +134,7 @@ def _check(
             f"{reactivity.source}: reactivities have no say beside a given structure that is the answer. Leave one "
             "out, or use given_mode constrain."
         )
+
+
+def _sizes(length: int, breaks: tuple[int, ...]) -> str:
+    return f"{length} residues" + (f" in {len(breaks) + 1} chains" if breaks else "")

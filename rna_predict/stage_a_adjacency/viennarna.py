@@ -1,11 +1,16 @@
 """The ViennaRNA backend: McCaskill's partition function and a matching read from it.
 
 Lorenz et al. 2011, ViennaRNA Package 2.0, Algorithms Mol Biol 6:26. Energy parameters: Turner 2004, dangles 2.
+
+Several chains are folded as one complex in their order, at ViennaRNA's standard state of 1 mol/l. It does not add a
+pseudo-energy to a pair that closes a loop in which a chain ends.
 """
 
 import numpy as np
 import RNA
 
+from rna_predict.contracts.adjacency import MIN_LOOP
+from rna_predict.contracts.sequence import chain_of, split_chains
 from rna_predict.errors import PredictionError
 from rna_predict.formats.dot_bracket import from_dot_bracket
 from rna_predict.stage_a_adjacency.config import StageAConfig
@@ -31,7 +36,7 @@ def fold(sequence: str, config: StageAConfig, constraints: Constraints) -> Fold:
     model.noLP = int(not config.lonely_pairs)
     if config.max_pair_span:
         model.max_bp_span = config.max_pair_span + 1  # ViennaRNA counts both residues
-    compound = compound_under(sequence, config.energy_parameters, model)
+    compound = compound_under(sequence, config.energy_parameters, model, constraints.breaks)
     _constrain(compound, config, constraints)
     mfe_structure, energy = compound.mfe()
     if not np.isfinite(energy) or energy > INFEASIBLE:
@@ -74,20 +79,26 @@ def _constrain(compound: RNA.fold_compound, config: StageAConfig, constraints: C
         compound.sc_add_SHAPE_deigan([-999.0, *map(float, values)], config.shape_slope, config.shape_intercept)
 
 
-def mea_matching(sequence: str, probability_LL: np.ndarray, gamma: float) -> np.ndarray:
+def mea_matching(sequence: str, probability_LL: np.ndarray, gamma: float, breaks: tuple[int, ...] = ()) -> np.ndarray:
     """The nested matching of maximum expected accuracy under any pair probabilities, int32 [L].
 
-    Only canonical pairs with at least three residues between are considered.
+    Only canonical pairs with at least three residues between, or in different chains, are considered. ViennaRNA's
+    programme knows one chain: between chains it is given places that pair with nothing.
 
     Args:
         sequence: letters A C G U.
         probability_LL: float32 [L, L], as in `contracts.Adjacency`.
         gamma: weight of a paired against an unpaired base.
+        breaks: first residue of each chain but the first.
     """
-    legal = np.triu(np.where(can_pair(sequence), probability_LL, 0.0), k=1)
+    legal = np.triu(np.where(can_pair(sequence, breaks), probability_LL, 0.0), k=1)
+    place_L = np.arange(len(sequence)) + MIN_LOOP * chain_of(len(sequence), breaks)
     listed = [
-        RNA.ep(int(i) + 1, int(j) + 1, float(legal[i, j]), RNA.PLIST_TYPE_BASEPAIR) for i, j in np.argwhere(legal)
+        RNA.ep(int(place_L[i]) + 1, int(place_L[j]) + 1, float(legal[i, j]), RNA.PLIST_TYPE_BASEPAIR)
+        for i, j in np.argwhere(legal)
     ]
     if not listed:
         return np.full(len(sequence), -1, dtype=np.int32)
-    return from_dot_bracket(RNA.MEA_from_plist(listed, sequence, gamma)[0])
+    spaced = ("A" * MIN_LOOP).join(split_chains(sequence, breaks))
+    structure = RNA.MEA_from_plist(listed, spaced, gamma)[0]
+    return from_dot_bracket("".join(structure[place] for place in place_L))

@@ -16,7 +16,8 @@ BYTES_PER_PAIR = 4 * (64 + len(PAIR_CHANNELS)) + 40
 
 def prior_torsions(sequence: RnaSequence, adjacency: Adjacency, table: PriorTable) -> TorsionValues:
     """The table's torsions of each residue's context."""
-    row_L = table.torsion_rows(residue_keys(sequence.sequence, decompose(adjacency.partner_L)))
+    loops = decompose(adjacency.partner_L, sequence.breaks)
+    row_L = table.torsion_rows(residue_keys(sequence.sequence, loops, sequence.breaks))
     pucker_L3 = table.pucker_K3[row_L]
     return TorsionValues(
         angle_L7=table.angle_K7[row_L],
@@ -31,10 +32,11 @@ def prior_embeddings(
     sequence: RnaSequence, adjacency: Adjacency, table: PriorTable, provenance: Provenance
 ) -> Embeddings:
     """Named channels of the secondary structure, and the table's distances between C1' atoms."""
-    graph = pair_graph(adjacency.partner_L)
+    graph = pair_graph(adjacency.partner_L, sequence.breaks)
     return Embeddings(
         id=sequence.id,
         sequence=sequence.sequence,
+        breaks=sequence.breaks,
         provenance=provenance,
         inputs_LI=np.zeros((sequence.length, 0), dtype=np.float32),
         single_LS=single_features(adjacency, graph.loops),

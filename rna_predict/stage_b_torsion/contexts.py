@@ -5,6 +5,7 @@ keys (one medoid for all residues of a loop) were tried and did not pay: docs/de
 """
 
 from rna_predict.contracts.loops import LoopDecomposition
+from rna_predict.contracts.sequence import split_chains
 
 BROAD_HAIRPIN = 10
 """Hairpin loops of this many residues and more share their contexts."""
@@ -24,11 +25,18 @@ def tetraloop_family(loop: str) -> str:
     return "other"
 
 
-def residue_keys(sequence: str, loops: LoopDecomposition) -> list[tuple[str, ...]]:
-    """Keys of every residue, most specific first; the last one, `P` or `U`, is in every table."""
+def residue_keys(sequence: str, loops: LoopDecomposition, breaks: tuple[int, ...] = ()) -> list[tuple[str, ...]]:
+    """Keys of every residue, most specific first; the last one, `P` or `U`, is in every table.
+
+    Args:
+        sequence: letters of all chains.
+        loops: their places.
+        breaks: first residue of each chain but the first; residues see nothing beyond their chain's ends.
+    """
+    triplets = [f"-{chain}-"[i : i + 3] for chain in split_chains(sequence, breaks) for i in range(len(chain))]
     return [
-        _paired(sequence, loops, i) if loops.stem_L[i] >= 0 else _unpaired(sequence, loops, i)
-        for i in range(len(sequence))
+        _paired(sequence, loops, i, triplet) if loops.stem_L[i] >= 0 else _unpaired(sequence, loops, i, triplet)
+        for i, triplet in enumerate(triplets)
     ]
 
 
@@ -49,20 +57,21 @@ def loop_token(sequence: str, loops: LoopDecomposition, residue: int) -> tuple[s
     return f"{coarse}{min(int(loops.strand_size_L[residue]), 4)}", coarse
 
 
-def _side(sequence: str, loops: LoopDecomposition, residue: int, step: int) -> tuple[str, str]:
+def _side(sequence: str, loops: LoopDecomposition, residue: int, step: int, neighbour: str) -> tuple[str, str]:
     """What lies beside a paired residue: the chain's end `.`, the same stem `=`, another stem `|`, or a loop."""
     other = residue + step
-    if not 0 <= other < len(sequence):
+    if neighbour == "-":
         return ".", "."
     if loops.stem_L[other] < 0:
         return loop_token(sequence, loops, other)
     return ("=", "=") if loops.stem_L[other] == loops.stem_L[residue] else ("|", "|")
 
 
-def _paired(sequence: str, loops: LoopDecomposition, i: int) -> tuple[str, ...]:
-    fine5, coarse5 = _side(sequence, loops, i, -1)
-    fine3, coarse3 = _side(sequence, loops, i, 1)
-    letter, letters = sequence[i], _triplet(sequence, i)
+def _paired(sequence: str, loops: LoopDecomposition, i: int, letters: str) -> tuple[str, ...]:
+    """Keys of a paired residue; `letters` are its own with its neighbours', `-` beyond the chain's ends."""
+    fine5, coarse5 = _side(sequence, loops, i, -1, letters[0])
+    fine3, coarse3 = _side(sequence, loops, i, 1, letters[2])
+    letter = sequence[i]
     return (
         f"P/{fine5}/{fine3}/{letters}",
         f"P/{fine5}/{fine3}/{letter}",
@@ -73,13 +82,13 @@ def _paired(sequence: str, loops: LoopDecomposition, i: int) -> tuple[str, ...]:
     )
 
 
-def _unpaired(sequence: str, loops: LoopDecomposition, i: int) -> tuple[str, ...]:
+def _unpaired(sequence: str, loops: LoopDecomposition, i: int, letters: str) -> tuple[str, ...]:
     fine, coarse = loop_token(sequence, loops, i)
     from5 = int(loops.position_L[i])
     from3 = int(loops.strand_size_L[i]) - 1 - from5
     exact = str(from5) if loops.strand_size_L[i] <= MAX_PLACE else f"{min(from5, 3)}~{min(from3, 3)}"
     rough = f"{min(from5, 1)}~{min(from3, 1)}"
-    letter, letters = sequence[i], _triplet(sequence, i)
+    letter = sequence[i]
     return (
         f"U/{fine}/{exact}/{letters}",
         f"U/{fine}/{exact}/{letter}",
@@ -90,8 +99,3 @@ def _unpaired(sequence: str, loops: LoopDecomposition, i: int) -> tuple[str, ...
         f"U/{letter}",
         "U",
     )
-
-
-def _triplet(sequence: str, i: int) -> str:
-    """The residue with its neighbours' letters, `-` beyond the chain's ends."""
-    return f"-{sequence}-"[i : i + 3]

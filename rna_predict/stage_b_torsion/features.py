@@ -5,6 +5,7 @@ import numpy as np
 from rna_predict.chemistry.residues import RESIDUES
 from rna_predict.contracts import Adjacency
 from rna_predict.contracts.loops import STATES, LoopDecomposition
+from rna_predict.contracts.sequence import chain_of
 from rna_predict.stage_b_torsion.pair_graph import MAX_OFFSET, MAX_PATH, MAX_REACH, PairGraph
 
 SEPARATION_BANDS = (1, 2, 5, 13, 33)
@@ -54,6 +55,13 @@ def single_features(adjacency: Adjacency, loops: LoopDecomposition) -> np.ndarra
     return np.column_stack(columns).astype(np.float32)
 
 
+def spaced_numbers(adjacency: Adjacency) -> np.ndarray:
+    """int32 [L], residue numbers between whose chains lie more than `MAX_SEPARATION`: no chain is another's next."""
+    return (np.arange(adjacency.length) + (MAX_SEPARATION + 1) * chain_of(adjacency.length, adjacency.breaks)).astype(
+        np.int32
+    )
+
+
 def pair_features(adjacency: Adjacency, graph: PairGraph) -> np.ndarray:
     """float32 [L, L, Z], channels `PAIR_CHANNELS`.
 
@@ -62,7 +70,7 @@ def pair_features(adjacency: Adjacency, graph: PairGraph) -> np.ndarray:
     `stacked_on_pair` residues whose partners' pairs are neighbours across a stem.
     """
     length = adjacency.length
-    place = np.arange(length, dtype=np.int32)
+    place = spaced_numbers(adjacency)
     separation_LL = place - place[:, None]
     distance_LL = np.abs(separation_LL)
     band_LL = np.digitize(distance_LL, SEPARATION_BANDS)

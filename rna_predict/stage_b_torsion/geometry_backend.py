@@ -50,6 +50,7 @@ class GeometryResult:
         return Embeddings(
             id=sequence.id,
             sequence=sequence.sequence,
+            breaks=sequence.breaks,
             provenance=provenance,
             inputs_LI=np.zeros((sequence.length, 0), dtype=np.float32),
             single_LS=self.single_LS,

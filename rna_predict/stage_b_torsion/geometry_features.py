@@ -8,7 +8,13 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from rna_predict.contracts import Adjacency
-from rna_predict.stage_b_torsion.features import PAIR_CHANNELS, SINGLE_CHANNELS, pair_features, single_features
+from rna_predict.stage_b_torsion.features import (
+    PAIR_CHANNELS,
+    SINGLE_CHANNELS,
+    pair_features,
+    single_features,
+    spaced_numbers,
+)
 from rna_predict.stage_b_torsion.pair_graph import MAX_OFFSET, PATH_CODES, REACH_CODES, pair_graph
 
 SEPARATION = 32
@@ -64,10 +70,11 @@ def geometry_features(adjacency: Adjacency, number_L: np.ndarray | None = None) 
 
     Args:
         adjacency: of stage A.
-        number_L: residue numbers where some residues are missing in between; None for 1 … L.
+        number_L: residue numbers where some residues are missing in between; None for whole chains.
     """
-    graph = pair_graph(adjacency.partner_L)
-    number_L = np.arange(adjacency.length) if number_L is None else number_L
+    graph = pair_graph(adjacency.partner_L, adjacency.breaks)
+    if number_L is None:
+        number_L = spaced_numbers(adjacency)
     apart_LL = np.clip(number_L[None, :].astype(np.int64) - number_L[:, None], -SEPARATION, SEPARATION) + SEPARATION
     codes = {
         "separation": apart_LL,

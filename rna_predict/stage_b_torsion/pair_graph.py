@@ -7,6 +7,7 @@ from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import dijkstra
 
 from rna_predict.contracts.loops import LoopDecomposition, Stem, decompose
+from rna_predict.contracts.sequence import linked
 
 MAX_PATH = 31
 """Path lengths are capped here (edges)."""
@@ -46,7 +47,7 @@ class PairGraph:
         cross_LL: int8, 1 + `MAX_OFFSET` + offset from i to j's partner for i in the 5' strand and j in the 3' strand
             of one stem (symmetric); 0 elsewhere.
         loop_LL: int16, 1 + index of the loop that both residues lie in or border; 0 elsewhere. The external loop
-            counts for its unpaired residues only within a strand.
+            counts for its unpaired residues only within a strand, as every loop does that a chain ends in.
     """
 
     loops: LoopDecomposition
@@ -57,10 +58,15 @@ class PairGraph:
     loop_LL: np.ndarray
 
 
-def pair_graph(partner_L: np.ndarray) -> PairGraph:
-    """Relations of all residue pairs of a matching (int [L], partner or -1)."""
+def pair_graph(partner_L: np.ndarray, breaks: tuple[int, ...] = ()) -> PairGraph:
+    """Relations of all residue pairs of a matching (int [L], partner or -1).
+
+    Args:
+        partner_L: index of the paired residue or -1.
+        breaks: first residue of each chain but the first: no backbone leads there.
+    """
     length = len(partner_L)
-    loops = decompose(partner_L)
+    loops = decompose(partner_L, breaks)
     stems = loops.stems + loops.pseudoknots
     strand_LL = np.zeros((length, length), dtype=np.int8)
     cross_LL = np.zeros((length, length), dtype=np.int8)
@@ -69,13 +75,14 @@ def pair_graph(partner_L: np.ndarray) -> PairGraph:
     loop_LL = np.zeros((length, length), dtype=np.int16)
     for index, loop in enumerate(loops.loops):
         groups = [np.arange(start, stop) for start, stop in loop.strands]
-        if loop.closing is not None:
+        if loop.kind != "external":
             groups = [np.concatenate([*groups, *np.array(loop.closing_pairs, dtype=np.int64)])]
         for members in groups:
             loop_LL[np.ix_(members, members)] = index + 1
-    plain = _backbone_and_pairs(partner_L, np.ones(max(length - 1, 0)), 1.0)
+    steps = np.flatnonzero(linked(length, breaks))
+    plain = _backbone_and_pairs(partner_L, steps)
     path_LL = dijkstra(plain, directed=False, unweighted=True, limit=float(MAX_PATH))
-    tenths_LL = dijkstra(_tenths(partner_L, stems), directed=False, limit=10.0 * MAX_REACH)
+    tenths_LL = dijkstra(_tenths(length, steps, stems), directed=False, limit=10.0 * MAX_REACH)
     return PairGraph(
         loops=loops,
         path_LL=np.minimum(path_LL, MAX_PATH).astype(np.uint8),
@@ -115,22 +122,21 @@ def _mark_stem(stem: Stem, strand_LL: np.ndarray, cross_LL: np.ndarray) -> None:
     cross_LL[np.ix_(three, five)] = (1 + MAX_OFFSET + offset).T
 
 
-def _backbone_and_pairs(partner_L: np.ndarray, step_L: np.ndarray, pair: float) -> csr_array:
+def _backbone_and_pairs(partner_L: np.ndarray, steps: np.ndarray) -> csr_array:
+    """Sparse matrix of the edges: from each of `steps` to the next residue, and pairs."""
     length = len(partner_L)
     five = np.flatnonzero(partner_L > np.arange(length))
-    i = np.concatenate([np.arange(length - 1), five])
-    j = np.concatenate([np.arange(1, length), partner_L[five]])
-    weight = np.concatenate([step_L, np.full(len(five), pair)])
-    return csr_array(coo_array((weight, (i, j)), shape=(length, length)))
+    i = np.concatenate([steps, five])
+    j = np.concatenate([steps + 1, partner_L[five]])
+    return csr_array(coo_array((np.ones(len(i)), (i, j)), shape=(length, length)))
 
 
-def _tenths(partner_L: np.ndarray, stems: tuple[Stem, ...]) -> csr_array:
+def _tenths(length: int, steps: np.ndarray, stems: tuple[Stem, ...]) -> csr_array:
     """Sparse matrix of edge lengths in 0.1 Å: steps of the chain, and every near pair of residues within a stem.
 
     Whole numbers add up to the same in every order, so that the reach of i and j is exactly that of j and i.
     """
-    length = len(partner_L)
-    edges = {(i, i + 1): STEP_LENGTH for i in range(length - 1)}
+    edges = {(int(i), int(i) + 1): STEP_LENGTH for i in steps}
     for stem in stems:
         for k in range(stem.length):
             for offset, distance in STRAND_LENGTH.items():

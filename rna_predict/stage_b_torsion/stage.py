@@ -17,7 +17,7 @@ from rna_predict.contracts import (
     require_same_rna,
 )
 from rna_predict.contracts.alignment import Alignment
-from rna_predict.errors import InputError
+from rna_predict.errors import ConfigError, InputError
 from rna_predict.stage_b_torsion.baseline import BYTES_PER_PAIR, prior_embeddings, prior_torsions
 from rna_predict.stage_b_torsion.config import StageBConfig
 from rna_predict.stage_b_torsion.motif_geometry import motif_torsions, with_motif_distances
@@ -54,7 +54,7 @@ def predict_torsions(
 
     Raises:
         ContractError: the adjacency or the templates belong to another sequence, or the prior table cannot be used.
-        ConfigError: weights or device cannot be used.
+        ConfigError: weights or device cannot be used, or TorsionBERT is asked for several chains.
         WeightsError: a weights file is refused.
         InputError: longer than `max_length` (or than TorsionBERT can read), or an alignment of another RNA.
         PredictionError: the trunk gives numbers that are none.
@@ -64,6 +64,10 @@ def predict_torsions(
         raise InputError(f"{sequence.id}: {alignment.source} aligns {alignment.id}, another RNA. Align to this one.")
     if alignment is not None and config.backend != "trunk":
         log.warning("%s: %s is not read: only stage_b.backend trunk does", sequence.id, alignment.source)
+    if sequence.breaks and config.torsions == "torsionbert":
+        raise ConfigError(
+            f"stage_b.torsions: torsionbert reads one chain, {sequence.id} has {len(sequence.chains)}. Use prior-table."
+        )
     if sequence.length > config.max_length:
         raise InputError(
             f"{sequence.id}: {sequence.length} nt is longer than stage_b.max_length {config.max_length}; stage B would "

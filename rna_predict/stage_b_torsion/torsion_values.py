@@ -35,13 +35,14 @@ class TorsionValues:
     phase_concentration_L: np.ndarray
 
     def record(self, sequence: RnaSequence, provenance: Provenance) -> Torsions:
-        """The record: α of the first residue, ε and ζ of the last are masked out."""
+        """The record: α of each chain's first residue, ε and ζ of its last are masked out."""
         mask_L7 = np.ones((sequence.length, 7), dtype=bool)
-        mask_L7[0, 0] = False
-        mask_L7[-1, 4:6] = False
+        mask_L7[[0, *sequence.breaks], 0] = False
+        mask_L7[[first - 1 for first in (*sequence.breaks, sequence.length)], 4:6] = False
         return Torsions(
             id=sequence.id,
             sequence=sequence.sequence,
+            breaks=sequence.breaks,
             provenance=provenance,
             angle_L7=np.where(mask_L7, self.angle_L7, 0).astype(np.float32),
             mask_L7=mask_L7,

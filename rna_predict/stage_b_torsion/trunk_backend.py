@@ -52,6 +52,7 @@ class TrunkResult:
         return Embeddings(
             id=sequence.id,
             sequence=sequence.sequence,
+            breaks=sequence.breaks,
             provenance=provenance,
             inputs_LI=_array(found.inputs_BLI[0]),
             single_LS=_array(found.single_BLS[0]),
@@ -83,7 +84,7 @@ def run_trunk(
     rows = (
         None if alignment is None else AlignmentRows(residue_ML=alignment.residue_ML, deletion_ML=alignment.deletion_ML)
     )
-    features = featurise(sequence.sequence, seed=config.seed, alignment=rows).to(device)
+    features = featurise(sequence.sequence, seed=config.seed, alignment=rows, breaks=sequence.breaks).to(device)
     inputs = pair_inputs(adjacency.probability_LL, adjacency.partner_L).to(device)
     chunk_rows = config.chunk_rows or None
     with torch.inference_mode():

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rna_predict.contracts import Torsions
+from rna_predict.contracts import RnaSequence, Torsions
 from rna_predict.contracts.loops import LoopDecomposition
 from rna_predict.energy.contacts import contact_table, list_contacts
 from rna_predict.energy.model import EnergyModel, Weights, relax, settle
@@ -67,13 +67,13 @@ POLISH = replace(CLOSED, link=1500.0, link_slack=5.0, contact=600.0, margin=0.12
 
 
 def energy_model(
-    sequence: str,
     partner_L: np.ndarray,
     torsions: Torsions,
     config: StageCConfig,
     known: Known | None = None,
 ) -> EnergyModel:
     """The terms of the assembly: stems, loop priors, torsion priors, links, contacts, and what is known beside."""
+    sequence, breaks = torsions.sequence, torsions.breaks
     phase = torch.from_numpy(torsions.pucker_phase_L.copy())
     shape = nucleotide_shape(sequence, phase, torch.from_numpy(torsions.pucker_amplitude_L.copy()))
     chain = draw(torsions, 1, 0.0, torch.Generator())
@@ -85,17 +85,18 @@ def energy_model(
         loops = joined(loops, motif_relations(known.templates, partner_L, config.loop_weight, loops.origin_N3))
     return EnergyModel(
         shape=shape,
-        table=contact_table(sequence),
+        table=contact_table(sequence, breaks),
         stems=stems,
         loops=loops,
         torsions=_torsion_prior(torsions, chain),
         distances=() if known is None else distance_priors(known.embeddings),
+        breaks=breaks,
     )
 
 
 def _loop_relations(steps: Frame, partner_L: np.ndarray, torsions: Torsions, weight: float) -> Relations:
     """Stage B's steps between neighbours that are not stacked pairs of one stem, softer where B is uncertain."""
-    first = unstacked_neighbours(partner_L)
+    first = unstacked_neighbours(partner_L, torsions.breaks)
     _, concentration = complete_angles(torsions)
     crossing = torch.cat([concentration[:-1, 4:6], concentration[1:, :3]], dim=1)  # ε ζ | α β γ
     certainty = 1 / (1 / (crossing + 0.5)).mean(dim=1)
@@ -121,7 +122,6 @@ def _torsion_prior(torsions: Torsions, chain: ChainTorsions) -> TorsionPrior:
 
 
 def assemble(
-    sequence: str,
     loops: LoopDecomposition,
     partner_L: np.ndarray,
     torsions: Torsions,
@@ -138,7 +138,7 @@ def assemble(
     """
     known = known if config.distance_weight else None
     template = None if known is None else template_frames(known)
-    model = energy_model(sequence, partner_L, torsions, config, known)
+    model = energy_model(partner_L, torsions, config, known)
     bodies = stem_bodies(partner_L)
     expected = draw(torsions, 1, 0.0, torch.Generator())
     faults = ""
@@ -148,13 +148,13 @@ def assemble(
         chain = draw(torsions, config.starts, config.spread, generator)
         if attempt == 0:  # the first trace of all is stage B's own angles
             chain.own_SL4[0], chain.link_SL2[0] = expected.own_SL4[0], expected.link_SL2[0]
-        rotation, origin = grow(sequence, loops, step_frames(model.shape, chain))
+        rotation, origin = grow(torsions.sequence, loops, step_frames(model.shape, chain), torsions.breaks)
         traces = Pose(rotation_SL33=rotation, origin_SL3=origin, torsion_SL4=chain.own_SL4)
         points = points_from_distances(known.embeddings, config.starts, generator) if known else None
         if points is not None:
             traces = laid_onto(points, traces, model.shape, bodies, template)
-        xyz_LA3 = _close(sequence, model, traces, bodies, config)
-        report = model_report(sequence, xyz_LA3)
+        xyz_LA3 = _close(torsions.rna, model, traces, bodies, config)
+        report = model_report(torsions.sequence, xyz_LA3, torsions.breaks)
         if report.settled and not report.faults:
             return xyz_LA3
         faults = report.faults or f"{report.clashes} clashes, bonds off by up to {report.bonds.bond_max or 0:.2f} Å"
@@ -172,19 +172,23 @@ def assemble(
     )
 
 
-def _close(sequence: str, model: EnergyModel, traces: Pose, bodies: Bodies, config: StageCConfig) -> np.ndarray:
+def _close(rna: RnaSequence, model: EnergyModel, traces: Pose, bodies: Bodies, config: StageCConfig) -> np.ndarray:
     """Close and compare the traces, and refine the best."""
     opening, closing, closed, polished = (
         replace(each, distance=config.distance_weight) for each in (OPEN, CLOSING, CLOSED, POLISH)
     )
     pose = relax(model, traces, bodies, [(opening, config.steps_open), (closing, config.steps_closing)])
     pose = pose.sample(lowest(model, pose, closing, config.kept))
-    alone = each_alone(len(sequence))
+    alone = each_alone(rna.length)
     pose = relax(model, pose, alone, [(closing, config.steps_closing), (closed, config.steps_closed)])
     pose = pose.sample(lowest(model, pose, closed, 1))
     polish = [(closed, config.steps_polish), (polished, config.steps_polish)]
     pose = relax(model, pose, alone, polish)
-    pose = settle(model, pose, polish, lambda xyz: model_report(sequence, xyz.numpy()).settled, ROUNDS)
+
+    def settled(xyz_LA3: Tensor) -> bool:
+        return model_report(rna.sequence, xyz_LA3.numpy(), rna.breaks).settled
+
+    pose = settle(model, pose, polish, settled, ROUNDS)
     return pose.atoms(model.shape)[0].numpy()
 
 

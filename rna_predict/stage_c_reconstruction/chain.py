@@ -26,6 +26,9 @@ from rna_predict.geometry.nucleotide import (
     place_atoms,
 )
 
+APART = 25.0
+"""Å from the end of a chain to where the next one begins, before the energy brings them together."""
+
 _COLUMN = {name: index for index, name in enumerate(TORSION_FIELDS)}
 
 
@@ -91,13 +94,16 @@ def step_frames(shape: NucleotideShape, chain: ChainTorsions) -> Frame:
     return grown.compose(own.invert())
 
 
-def grow(sequence: str, loops: LoopDecomposition, steps: Frame) -> Frame:
+def grow(sequence: str, loops: LoopDecomposition, steps: Frame, breaks: tuple[int, ...] = ()) -> Frame:
     """Walk from the 5' end; each residue follows its neighbour, and a stem is laid down whole at its first residue.
+
+    A chain whose first residue is in no stem laid down before begins `APART` Å from the end of the last one.
 
     Args:
         sequence: letters.
         loops: stems and pseudoknots to lay down.
         steps: `step_frames`, [S, L - 1, …].
+        breaks: first residue of each chain but the first.
 
     Returns:
         Base frames [S, L, …]. Strands that meet a stem's second strand do not close yet.
@@ -114,6 +120,8 @@ def grow(sequence: str, loops: LoopDecomposition, steps: Frame) -> Frame:
             frame = Frame(torch.eye(3).to(rotation).expand(samples, 3, 3), origin[:, 0])
         else:
             step = Frame(steps.rotation[:, i - 1], steps.origin[:, i - 1])
+            if i in breaks:
+                step = Frame(torch.eye(3).to(rotation).expand(samples, 3, 3), origin.new_tensor([APART, 0.0, 0.0]))
             frame = Frame(rotation[:, i - 1], origin[:, i - 1]).compose(step)
         residues, frames = _block(sequence, starts.get(i), i)
         for residue, inner in zip(residues, frames, strict=True):

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from rna_predict.chemistry.torsions import A_FORM_DEGREES, TORSIONS
 from rna_predict.contracts import RnaSequence, Torsions
-from rna_predict.errors import ContractError, PredictionError
+from rna_predict.errors import ConfigError, ContractError, PredictionError
 from rna_predict.geometry.internal import ideal_internal
 from rna_predict.geometry.nerf import build
 
@@ -41,9 +41,14 @@ def rebuild(sequence: RnaSequence, torsions: Torsions) -> np.ndarray:
     oxygens depend on that.
 
     Raises:
+        ConfigError: several chains, between which torsions say nothing.
         ContractError: another sequence, or a torsion inside the chain is masked out.
         PredictionError: a pucker amplitude that no ribose has.
     """
+    if sequence.breaks:
+        raise ConfigError(
+            f"stage_c.method: nerf builds one chain, {sequence.id} has {len(sequence.chains)}. Use assembly."
+        )
     if torsions.sequence != sequence.sequence:
         raise ContractError(
             f"b_torsions of {torsions.id}: made for another sequence than {sequence.id}. Run stage_b again."

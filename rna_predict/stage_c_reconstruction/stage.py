@@ -72,12 +72,13 @@ def reconstruct(
         partner_L, known = adjacency.partner_L, None
         if embeddings is not None and tells_distances(embeddings):
             partner_L, known = _believed(adjacency, embeddings), Known(embeddings=embeddings, templates=templates)
-        loops = decompose(partner_L)
-        xyz_LA3 = assemble(sequence.sequence, loops, partner_L, torsions, config, known)
+        loops = decompose(partner_L, sequence.breaks)
+        xyz_LA3 = assemble(loops, partner_L, torsions, config, known)
         built_L = how_built(loops)
     return Coordinates(
         id=sequence.id,
         sequence=sequence.sequence,
+        breaks=sequence.breaks,
         xyz_LA3=xyz_LA3,
         built_L=built_L,
         provenance=Provenance(

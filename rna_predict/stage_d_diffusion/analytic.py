@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from rna_predict.contracts import Adjacency, Coordinates, Embeddings
+from rna_predict.contracts.sequence import linked
 from rna_predict.contracts.structure import full_mask
 from rna_predict.energy.contacts import contact_table, list_contacts
 from rna_predict.energy.model import EnergyModel, Weights, relax, settle
@@ -69,29 +69,30 @@ def energy_model(
     pose, phase, amplitude = stage_c_pose(coordinates)
     shape = nucleotide_shape(coordinates.sequence, phase, amplitude)
     stems = stem_relations(coordinates.sequence, adjacency.partner_L, config.stem_weight, phase)
-    if model_report(coordinates.sequence, coordinates.xyz_LA3).settled:
+    if model_report(coordinates.sequence, coordinates.xyz_LA3, coordinates.breaks).settled:
         there_L = torch.ones(len(coordinates.sequence), dtype=torch.bool)
         stems = as_found(stems, Frame(pose.rotation_SL33[0], pose.origin_SL3[0]), there_L, STEM_LIMIT)
+    linked_L1 = torch.from_numpy(linked(coordinates.length, coordinates.breaks))[:, None]
     own, link = pose.torsion_SL4[0, :, :3], link_torsions(pose.atoms(shape))[0]
     model = EnergyModel(
         shape=shape,
-        table=contact_table(coordinates.sequence),
+        table=contact_table(coordinates.sequence, coordinates.breaks),
         stems=stems,
-        loops=_kept_steps(pose, adjacency.partner_L, config.loop_weight),
+        loops=_kept_steps(pose, unstacked_neighbours(adjacency.partner_L, adjacency.breaks), config.loop_weight),
         torsions=TorsionPrior(
             own_L3=own,
             own_weight_L3=torch.full_like(own, KEEP_TORSION),
             link_L3=link,
-            link_weight_L3=torch.full_like(link, KEEP_TORSION),
+            link_weight_L3=KEEP_TORSION * linked_L1.expand_as(link).to(link),
         ),
         distances=distance_priors(embeddings),
+        breaks=coordinates.breaks,
     )
     return model, pose
 
 
-def _kept_steps(pose: Pose, partner_L: np.ndarray, weight: float) -> Relations:
-    """Stage C's steps between neighbours that are not stacked pairs of one stem."""
-    first = unstacked_neighbours(partner_L)
+def _kept_steps(pose: Pose, first: Tensor, weight: float) -> Relations:
+    """Stage C's steps from residues `first` to the next, which are not stacked pairs of one stem."""
     pose_frame = Frame(pose.rotation_SL33[0], pose.origin_SL3[0])
     found = relative(at(pose_frame, first), at(pose_frame, first + 1))
     return Relations(

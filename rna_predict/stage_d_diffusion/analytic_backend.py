@@ -56,7 +56,7 @@ def _batch(model: EnergyModel, start: Pose, adjacency: Adjacency, config: StageD
     sample(denoiser, pose.atoms(model.shape), from_structure(levels, config.churn), SeededDraws(generators))
 
     def settled(xyz_LA3: torch.Tensor) -> bool:
-        return model_report(adjacency.sequence, xyz_LA3.numpy()).settled
+        return model_report(adjacency.sequence, xyz_LA3.numpy(), adjacency.breaks).settled
 
     xyz_SLA3 = denoiser.finish(settled).numpy()
     terms = denoiser.terms()
@@ -65,7 +65,7 @@ def _batch(model: EnergyModel, start: Pose, adjacency: Adjacency, config: StageD
             xyz_LA3=xyz_SLA3[k],
             seed=seed,
             terms={name: float(values[k]) for name, values in terms.items()},
-            report=model_report(adjacency.sequence, xyz_SLA3[k]),
+            report=model_report(adjacency.sequence, xyz_SLA3[k], adjacency.breaks),
         )
         for k, seed in enumerate(seeds)
     ]

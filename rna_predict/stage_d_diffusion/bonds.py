@@ -36,14 +36,15 @@ def atom_places(features: Features) -> Int[Tensor, "b l k"]:
 
 
 def chain_links(features: Features) -> Bonds:
-    """O3'-P between residues whose numbers follow each other."""
-    place_BLK, number_BL = atom_places(features), features.residue_index_BL
+    """O3'-P between residues of a chain whose numbers follow each other."""
+    place_BLK, number_BL, chain_BL = atom_places(features), features.residue_index_BL, features.chain_BL
     atom_BN2 = torch.stack([place_BLK[:, :-1, O3], place_BLK[:, 1:, P]], dim=-1)
-    return _known(atom_BN2, number_BL[:, 1:] == number_BL[:, :-1] + 1)
+    follows_BN = (number_BL[:, 1:] == number_BL[:, :-1] + 1) & (chain_BL[:, 1:] == chain_BL[:, :-1])
+    return _known(atom_BN2, follows_BN)
 
 
 def all_bonds(features: Features) -> Bonds:
-    """The links of the chain and the bonds within residues, between heavy atoms; P-OP3 of residue 1 is left out."""
+    """The links of the chain and the bonds within residues, between heavy atoms; P-OP3 is left out."""
     longest = max(len(pairs) for pairs in BONDS.values())
     slots = torch.full((max(LETTER_ID.values()) + 1, longest, 2), -1)
     for letter in RESIDUES:

@@ -52,7 +52,7 @@ def diffusion_models(inputs: StageDInputs, config: StageDConfig) -> Judged:
     network = open_model(config)
     require_same_weights(inputs.embeddings, network.opened)
     representations, stage_inputs = representations_of(inputs.embeddings), stage_inputs_of(inputs)
-    features = featurise(inputs.sequence, seed=inputs.embeddings.conformer_seed)
+    features = featurise(inputs.sequence, seed=inputs.embeddings.conformer_seed, breaks=inputs.adjacency.breaks)
     denoiser = bind(network, features, representations, stage_inputs, config.samples_at_once)
     sampling = LearnedSampling.make(inputs, denoiser, config, trained=network.header.trained)
     seeds = range(config.seed, config.seed + config.models)
@@ -175,7 +175,7 @@ class LearnedSampling:
                 xyz_LA3=xyz_SLA3[k].numpy(),
                 seed=seed,
                 terms={name: float(values[k]) for name, values in terms.items()},
-                report=model_report(self.inputs.sequence, xyz_SLA3[k].numpy()),
+                report=model_report(self.inputs.sequence, xyz_SLA3[k].numpy(), self.energy.breaks),
                 drift=drifts[k],
             )
             for k, seed in enumerate(seeds)

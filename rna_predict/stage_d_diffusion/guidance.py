@@ -34,10 +34,11 @@ def guiding_energy(
     stems = stem_relations(adjacency.sequence, adjacency.partner_L, config.stem_weight, shape.axis_L3)
     return EnergyModel(
         shape=shape,
-        table=contact_table(adjacency.sequence),
+        table=contact_table(adjacency.sequence, adjacency.breaks),
         stems=stems,
         loops=Relations(**{field.name: getattr(stems, field.name)[:0] for field in fields(stems)}),
         distances=distance_priors(embeddings) if config.guidance_distance_weight else (),
+        breaks=adjacency.breaks,
     )
 
 

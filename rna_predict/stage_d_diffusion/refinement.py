@@ -51,7 +51,7 @@ def refine(
     for anchor in ANCHORS:
         part = _settled(ended.select(left), xyz_SLA3[left], energy, anchor, iterations)
         ended = replace(ended, pose=ended.pose.with_samples(left, part.pose))
-        good = [model_report(sequence, xyz.numpy()).settled for xyz in part.atoms()]
+        good = [model_report(sequence, xyz.numpy(), energy.breaks).settled for xyz in part.atoms()]
         left = left[~torch.tensor(good)]
         if not len(left):
             break

@@ -38,6 +38,7 @@ def sample_ensemble(sequence: RnaSequence, inputs: StageDInputs, config: StageDC
     return Ensemble(
         id=inputs.id,
         sequence=inputs.sequence,
+        breaks=inputs.adjacency.breaks,
         confidence_kind=judged.confidence_kind,
         models=tuple(sorted(models, key=lambda model: -model.ranking_score)),
         provenance=Provenance(

@@ -103,19 +103,20 @@ def find_motif(ring: Ring, library: Library, allowed: Callable[[int], bool]) -> 
     )
 
 
-def rings(sequence: str, partner_L: np.ndarray, turned: bool = False) -> list[Ring]:
-    """All loops of a matching but the external one.
+def rings(sequence: str, partner_L: np.ndarray, turned: bool = False, breaks: tuple[int, ...] = ()) -> list[Ring]:
+    """All loops of a matching that pairs close all round.
 
     Args:
         sequence: letters.
         partner_L: index of the paired residue or -1.
         turned: also as read from each of their other bordering pairs.
+        breaks: first residue of each chain but the first.
     """
     found = []
-    loops = decompose(partner_L)
+    loops = decompose(partner_L, breaks)
     knot_L = loops.stem_L >= len(loops.stems)
     for loop in loops.loops:
-        if loop.closing is None:
+        if loop.kind == "external":
             continue
         strands = [np.arange(start - 1, stop + 1) for start, stop in loop.strands]
         for first in range(len(strands) if turned else 1):

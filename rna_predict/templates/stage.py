@@ -13,6 +13,7 @@ from rna_predict import __version__
 from rna_predict.atomic import atomic_path
 from rna_predict.chemistry.residues import MAX_ATOMS
 from rna_predict.contracts import Adjacency, MotifHit, Provenance, TemplateHits, digest_of
+from rna_predict.contracts.sequence import linked
 from rna_predict.templates.config import TemplatesConfig
 from rna_predict.templates.library import Library, open_library
 from rna_predict.templates.motif_worth import read_motif_calibration
@@ -63,7 +64,7 @@ def search_motifs(adjacency: Adjacency, library: Library, config: TemplatesConfi
 
     calibration = read_motif_calibration()
     found = []
-    for ring in rings(adjacency.sequence, adjacency.partner_L):
+    for ring in rings(adjacency.sequence, adjacency.partner_L, breaks=adjacency.breaks):
         motif = find_motif(ring, library, counts)
         if motif is not None and (expected := calibration.expected(motif.vector)) >= config.min_expected_lddt:
             found.append((motif, expected))
@@ -96,6 +97,7 @@ def thread_hits(
     return TemplateHits(
         id=adjacency.id,
         sequence=sequence,
+        breaks=adjacency.breaks,
         provenance=Provenance(
             method="templates" if config.enabled else "off",
             package_version=__version__,
@@ -106,7 +108,7 @@ def thread_hits(
         mask_KLA=stacked("mask_LA", (length, MAX_ATOMS), np.bool_),
         mask_KL=stacked("mask_L", (length,), np.bool_),
         position_KL=stacked("position_L", (length,), np.int32),
-        linked_KL=stacked("linked_L", (length - 1,), np.bool_),
+        linked_KL=stacked("linked_L", (length - 1,), np.bool_) & linked(length, adjacency.breaks),
         hits=tuple(one.hit for one in found),
         **({} if library is None else _motif_arrays(sequence, library, _uncovered(loops, found))),
     )

@@ -203,7 +203,7 @@ def test_atoms_in_contact_are_those_that_the_evaluation_counts_as_clashes(a_stra
     atoms = int(shape.mask_LA.sum())
     for k in range(len(xyz)):
         contacts = list_contacts(xyz[k : k + 1], table, 0.0)
-        flat = torch.from_numpy(table.residue_K * MAX_ATOMS + table.slot_K)
+        flat = torch.from_numpy(table.number_K * MAX_ATOMS + table.slot_K)
         real = (contacts.first_N < atoms) & (contacts.second_N < atoms)
         pairs = flat[torch.stack([contacts.first_N, contacts.second_N], dim=1)[real]].tolist()
         mine = {tuple(sorted(pair)) for pair in pairs}

@@ -35,7 +35,7 @@ def test_each_fault_has_its_status_and_only_scored_rows_are_averaged(folders, na
     (predictions / "1duh_A.pdb").write_text("<html><body>404 not found</body></html>\n")
     (predictions / "orphan.pdb").write_text("ATOM\n")
     (natives / "broken.cif").write_text("data_broken\nloop_\n")
-    (predictions / "broken.cif").write_text("data_broken\nloop_\n")
+    write_pdb(native("1duh_A"), predictions / "broken.pdb")
     shutil.copy(natives / "17ra_A.pdb.gz", natives / "absent.pdb.gz")
     rows, figures = evaluate_folders(predictions, natives)
     assert {row["id"]: row["status"] for row in rows} == {

@@ -57,15 +57,15 @@ def test_what_is_no_name_is_refused_with_its_place(text, said):
         normalise_sequence(text)
 
 
-@pytest.mark.parametrize("mark", ["&", "+", "/"])
-def test_several_chains_are_refused_and_the_message_says_what_to_do(mark):
-    with pytest.raises(InputError, match=r"at position 5 .*one prediction holds one chain\. Predict each chain"):
+@pytest.mark.parametrize("mark", ["/", "|", ";"])
+def test_another_mark_between_chains_is_refused_and_the_message_says_which_one_to_write(mark):
+    with pytest.raises(InputError, match=r"at position 5 .*parted by &"):
         normalise_sequence(f"GGGG{mark}CCCC")
 
 
 def test_a_fasta_with_names_is_read_and_another_record_too(tmp_path):
     path = tmp_path / "x.fasta"
-    path.write_text(">trna\nGC[PSU]\n[7MG]A\n>two\nGC&GC\n>three\nACGU\n")
+    path.write_text(">trna\nGC[PSU]\n[7MG]A\n>two\nGC/GC\n>three\nACGU\n")
     content = read_fasta(path)
     assert [record.sequence for record in content.records] == ["GCUGA", "ACGU"]
     assert [(notice.kind, notice.id) for notice in content.notices] == [("modified_residue", "trna")]

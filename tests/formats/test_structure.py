@@ -351,7 +351,9 @@ def long_structure(length: int) -> Structure:
 
 def test_pdb_refuses_what_its_columns_cannot_hold(trna: Structure, tmp_path: Path):
     path = tmp_path / "out.pdb"
-    with pytest.raises(InputError, match=r"10000 residues numbered to 10000; PDB holds 9999\. Write mmCIF instead"):
+    with pytest.raises(
+        InputError, match=r"10000 residues numbered to 10000; PDB holds 9999 in a chain\. Write mmCIF instead"
+    ):
         write_pdb(long_structure(10_000), path)
     with pytest.raises(InputError, match="100000 atoms and TER; PDB holds 99999"):
         write_pdb(long_structure(5_000), path)

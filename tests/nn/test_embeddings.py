@@ -35,6 +35,28 @@ def test_relative_positions_are_the_papers_columns(features):
     assert torch.equal(encoding(features, slice(4, 9)), encoding(features)[:, 4:9])
 
 
+def test_relative_positions_between_chains_are_the_papers_columns():
+    """Three chains, two of them alike; numbers begin again in each."""
+    features = featurise("GGCAUCGGCAUCACGU", seed=3, breaks=(6, 12))
+    encoding = RelativePositionEncoding(5)
+    fill(encoding)
+    number = torch.tensor([*range(1, 7), *range(1, 7), *range(1, 5)])
+    chain, entity, copy = (torch.tensor(row).repeat_interleave(torch.tensor([6, 6, 4])) for row in ROWS)
+    assert torch.equal(features.residue_index_BL[0], number)
+    same_chain, same_entity = chain[:, None] == chain, entity[:, None] == entity
+    apart = torch.where(same_chain, number[:, None] - number + 32, 65)
+    token = torch.where(same_chain & (number[:, None] == number), 32, 65)
+    copies = torch.where(same_entity, copy[:, None] - copy + 2, 5)
+    columns = [one_hot(apart, 66), one_hot(token, 66), same_entity[..., None].long(), one_hot(copies, 6)]
+    expected = encoding.linear_no_bias(torch.cat(columns, -1).float())
+    assert set(copies.flatten().tolist()) == {1, 2, 3, 5}
+    assert (encoding(features)[0] - expected).abs().max() < 1e-6
+
+
+ROWS = [[0, 1, 2], [0, 0, 1], [0, 1, 0]]
+"""Number of the chain, the entity and the copy of each chain."""
+
+
 def test_element_name_and_charge_are_one_hot_columns(features):
     encoder = AtomAttentionEncoder(NANO, c_token=NANO.c_token, blocks=1, with_trunk=False)
     fill(encoder)

@@ -204,3 +204,12 @@ def test_nothing_to_put_together_is_refused():
 def test_letters_of_rna_start_at_21():
     assert LETTER_ID == {"A": 21, "G": 22, "C": 23, "U": 24}
     assert MAX_ATOMS == 23
+
+
+def test_each_chain_begins_with_its_op3_and_is_numbered_from_one():
+    features = featurise("GGCAUCACGU", seed=0, breaks=(6,))
+    assert features.residue_index_BL.tolist() == [[1, 2, 3, 4, 5, 6, 1, 2, 3, 4]]
+    assert features.chain_BL.tolist() == features.entity_BL.tolist() == [[0] * 6 + [1] * 4]
+    assert features.copy_BL.tolist() == [[0] * 10]
+    op3 = features.atom_slot_BA[0] == -1
+    assert features.atom_token_BA[0][op3].tolist() == [0, 6]

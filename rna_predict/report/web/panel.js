@@ -1,6 +1,15 @@
 // The panel of one RNA: everything that is known of it, and of the model that is chosen.
 const view = { index: null, panel: null, models: [], model: null, residue: null, stateOf: [], inContact: new Set(), plots: [] };
-const residueName = (residue) => `${view.panel.sequence[residue]}${residue + 1}`;
+// Chain and number in it of a residue; the name is `G12`, or `B:G3` where there are several chains.
+const chainStarts = () => [0, ...view.panel.breaks];
+function placeOf(residue) {
+  const starts = chainStarts(), chain = starts.findLastIndex((start) => start <= residue);
+  return { chain: String.fromCharCode(65 + chain), number: residue - starts[chain] + 1 };
+}
+function residueName(residue) {
+  const { chain, number } = placeOf(residue);
+  return `${view.panel.breaks.length ? `${chain}:` : ""}${view.panel.sequence[residue]}${number}`;
+}
 const pairName = ([i, j]) => `${residueName(i)}–${residueName(j)}`;
 const percent = (share) => `${(100 * share).toFixed(0)} %`;
 let opening = 0;
@@ -138,12 +147,16 @@ const BLOCK = 10;
 function drawSequenceGround() {
   const { sequence, dot_bracket } = view.panel;
   const blocks = [];
-  for (let start = 0; start < sequence.length; start += BLOCK) {
-    const letters = [...sequence.slice(start, start + BLOCK)].map((letter, k) => {
+  const ends = [...view.panel.breaks, sequence.length];
+  for (let start = 0; start < sequence.length; ) {
+    const stop = Math.min(start + BLOCK, ends.find((end) => end > start)), { chain, number } = placeOf(start);
+    const letters = [...sequence.slice(start, stop)].map((letter, k) => {
       const residue = start + k;
-      return make("span", { class: "letter", role: "option", id: `residue-${residue}`, "data-residue": residue, "aria-label": `${letter}${residue + 1}`, "aria-selected": "false" }, make("b", {}, letter), make("small", {}, dot_bracket[residue]));
+      return make("span", { class: "letter", role: "option", id: `residue-${residue}`, "data-residue": residue, "aria-label": residueName(residue), "aria-selected": "false" }, make("b", {}, letter), make("small", {}, dot_bracket[residue]));
     });
-    blocks.push(make("span", { class: "block" }, make("span", { class: "count" }, String(start + 1)), ...letters));
+    const count = ends.length > 1 ? `${chain}:${number}` : String(number);
+    blocks.push(make("span", { class: "block" }, make("span", { class: "count" }, count), ...letters));
+    start = stop;
   }
   byId("sequence").replaceChildren(...blocks);
 }

@@ -6,15 +6,17 @@ function atomsOf(sequence) {
   return [...sequence].flatMap((letter, residue) => REPORT.atoms[letter].map((name) => ({ name, residue, letter })));
 }
 
-// A PDB file's text; `onto` lays the atoms on the best model, or is null for the coordinates as they are in the results.
+// A PDB file's text, in which residues are numbered through all chains where it is for the viewer; `onto` lays the atoms on the best model, or is null for the coordinates as they are in the results.
 function pdbText(model, onto) {
   const xyz = summed(model.xyz, 3), b = summed(model.b, 1);
+  const ends = new Set(view.panel.breaks.map((start) => molecule.atoms.findIndex((atom) => atom.residue === start)));
   const lines = molecule.atoms.map((atom, k) => {
     let point = [0, 1, 2].map((axis) => xyz[3 * k + axis] / 1000);
     if (onto) point = [0, 1, 2].map((row) => onto[3 * row] * point[0] + onto[3 * row + 1] * point[1] + onto[3 * row + 2] * point[2] + onto[9 + row]);
     const name = atom.name.length < 4 ? ` ${atom.name.padEnd(3)}` : atom.name;
     const place = point.map((value) => value.toFixed(3).padStart(8)).join("");
-    return `ATOM  ${String((k % 99999) + 1).padStart(5)} ${name}   ${atom.letter} A${String(atom.residue + 1).padStart(4)}    ${place}  1.00${(b[k] / 100).toFixed(2).padStart(6)}          ${atom.name[0].padStart(2)}`;
+    const { chain, number } = placeOf(atom.residue);
+    return `ATOM  ${String((k % 99999) + 1).padStart(5)} ${name}   ${atom.letter} ${chain}${String(onto ? atom.residue + 1 : number).padStart(4)}    ${place}  1.00${(b[k] / 100).toFixed(2).padStart(6)}          ${atom.name[0].padStart(2)}${ends.has(k + 1) ? "\nTER" : ""}`;
   });
   return `${lines.join("\n")}\nTER\nEND\n`;
 }
