@@ -23,6 +23,7 @@ from rna_predict.contracts.reactivity import Reactivity
 from rna_predict.contracts.record import (
     Provenance,
     Record,
+    alternatives_of,
     digest_of,
     require_same_input,
     require_same_rna,
@@ -60,6 +61,7 @@ __all__ = [
     "TemplateHit",
     "TemplateHits",
     "Torsions",
+    "alternatives_of",
     "atom_slots",
     "atomic_path",
     "bin_centres",

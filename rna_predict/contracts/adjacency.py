@@ -6,6 +6,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from rna_predict.chemistry.residues import CANONICAL_PAIRS
+from rna_predict.contracts.loops import find_stems
 from rna_predict.contracts.record import Record, array
 from rna_predict.errors import ContractError
 
@@ -116,6 +117,15 @@ class Adjacency(Record):
             if not self.given and self.sequence[i] + self.sequence[j] not in CANONICAL_PAIRS:
                 letters = f"{self.sequence[i]}-{self.sequence[j]}"
                 raise ContractError(f"partner_L of {self.id}: pair {i + 1}-{j + 1} is {letters}, not canonical")
+
+    def chance_of(self, other: "Adjacency") -> float:
+        """Largest probability that another matching can have here: that the surest stem that it lacks is not there."""
+        lost = [
+            np.mean([self.probability_LL[i, j] for i, j in stem.pairs])
+            for stem in find_stems(self.partner_L)
+            if all(other.partner_L[i] != j for i, j in stem.pairs)
+        ]
+        return 1.0 - float(max(lost, default=0.0))
 
     @property
     def pairs(self) -> list[tuple[int, int]]:

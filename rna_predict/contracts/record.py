@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, cast
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -63,6 +63,10 @@ class Record:
 
     Arrays that somebody can still write to are copied, so that a record never changes and never freezes an array of
     the caller's. Hand over a large fresh array with `flags.writeable = False`, and it is taken as it is.
+
+    Attributes:
+        alternatives: what the same stage says of the RNA on other secondary structures (`alternatives_of`), likeliest
+            first. They are part of the content and of the file.
     """
 
     SCHEMA: ClassVar[str] = ""
@@ -73,6 +77,7 @@ class Record:
     sequence: str
     provenance: Provenance
     breaks: tuple[int, ...] = ()
+    alternatives: tuple["Record", ...] = ()
 
     def __post_init__(self) -> None:
         """Check id, sequence and every array's dtype and finiteness; subclasses check shapes and values.
@@ -81,6 +86,9 @@ class Record:
             ContractError: naming the field and the value found.
         """
         object.__setattr__(self, "breaks", self.rna.breaks)
+        for other in self.alternatives:
+            if type(other) is not type(self) or other.rna != self.rna or other.alternatives:
+                raise ContractError(f"{self.SCHEMA}.alternatives of {self.id}: not of this RNA and schema, or nested")
         for name, dtype in array_fields(type(self)).items():
             value = getattr(self, name)
             if not isinstance(value, np.ndarray) or value.dtype != np.dtype(dtype):
@@ -110,6 +118,8 @@ class Record:
         """sha256 over schema, version, RNA and arrays (not the provenance): equal content, equal digest."""
         head = {"schema": self.SCHEMA, "version": self.VERSION, "id": self.id, "sequence": self.rna.text}
         head |= {f.name: getattr(self, f.name) for f in meta_fields(type(self))}
+        if self.alternatives:
+            head["alternatives"] = [other.digest() for other in self.alternatives]
         state = hashlib.sha256(json.dumps(head, sort_keys=True).encode())
         for name in array_fields(type(self)):
             value = np.ascontiguousarray(getattr(self, name))
@@ -119,7 +129,24 @@ class Record:
 
     def save(self, path: Path) -> None:
         """Write the record whole or not at all: a temporary file in the same folder, fsync, rename."""
-        header = {
+        header = self._header()
+        if self.alternatives:
+            header["alternatives"] = [other._header() for other in self.alternatives]
+        header["seal"] = digest_of(header)
+        # one key: safetensors writes several in a random order, and equal records should be equal files
+        metadata = {"record": json.dumps(header, sort_keys=True)}
+        records = {"": self} | {_prefix(place): other for place, other in enumerate(self.alternatives)}
+        arrays = {
+            prefix + name: np.ascontiguousarray(getattr(record, name))
+            for prefix, record in records.items()
+            for name in array_fields(type(self))
+        }
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(to_safetensors(arrays, metadata=metadata))
+
+    def _header(self) -> dict[str, Any]:
+        """What a file says of this record alone."""
+        return {
             "schema": self.SCHEMA,
             "version": self.VERSION,
             "id": self.id,
@@ -128,12 +155,6 @@ class Record:
             "meta": {f.name: getattr(self, f.name) for f in meta_fields(type(self))},
             "digest": self.digest(),
         }
-        header["seal"] = digest_of(header)
-        # one key: safetensors writes several in a random order, and equal records should be equal files
-        metadata = {"record": json.dumps(header, sort_keys=True)}
-        arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in array_fields(type(self))}
-        with atomic_path(path) as temporary:
-            temporary.write_bytes(to_safetensors(arrays, metadata=metadata))
 
     @classmethod
     def load(cls: type[RecordT], path: Path, sequence: RnaSequence | None = None) -> RecordT:
@@ -194,7 +215,7 @@ class Record:
                 cls._check_header(path, header)
                 names = sorted(file.keys())
                 found = {name: file.get_slice(name).get_dtype() for name in names}
-                cls._check_arrays(path, found)
+                cls._check_arrays(path, found, len(header.get("alternatives", [])))
                 return header, {name: file.get_tensor(name) for name in names if with_arrays}
         except (SafetensorError, OSError, ValueError, RecursionError) as error:
             raise ContractError(f"{path}: not a readable {cls.SCHEMA} file ({error}). {cls._again()}") from error
@@ -212,8 +233,10 @@ class Record:
             raise ContractError(f"{path}: the header does not match its seal; the file is damaged. {cls._again()}")
 
     @classmethod
-    def _check_arrays(cls, path: Path, found: dict[str, str]) -> None:
-        expected = {name: STORED_DTYPES[dtype] for name, dtype in sorted(array_fields(cls).items())}
+    def _check_arrays(cls, path: Path, found: dict[str, str], alternatives: int) -> None:
+        own = sorted(array_fields(cls).items())
+        prefixes = ["", *map(_prefix, range(alternatives))]
+        expected = {prefix + name: STORED_DTYPES[dtype] for prefix in prefixes for name, dtype in own}
         if found != expected:
             raise ContractError(f"{path}: expected arrays {expected}, found {found}. {cls._again()}")
 
@@ -222,12 +245,42 @@ class Record:
         for value in arrays.values():
             _freeze(value)
         try:
-            provenance = Provenance(**header["provenance"])
-            rna = rna_of_text(header["id"], header["sequence"])
-            own = {"breaks": rna.breaks, **header["meta"], **arrays}
-            return cls(id=rna.id, sequence=rna.sequence, provenance=provenance, **own)
+            others = tuple(
+                cls._from_header(one, arrays, _prefix(place))
+                for place, one in enumerate(header.get("alternatives", []))
+            )
+            return cls._from_header(header, arrays, "", others)
         except (KeyError, TypeError, ValueError, ContractError) as error:
             raise ContractError(f"{path}: {error}. {cls._again()}") from error
+
+    @classmethod
+    def _from_header(
+        cls: type[RecordT],
+        header: dict[str, Any],
+        arrays: dict[str, np.ndarray],
+        prefix: str,
+        alternatives: tuple["Record", ...] = (),
+    ) -> RecordT:
+        rna = rna_of_text(header["id"], header["sequence"])
+        return cls(
+            id=rna.id,
+            sequence=rna.sequence,
+            breaks=rna.breaks,
+            provenance=Provenance(**header["provenance"]),
+            alternatives=alternatives,
+            **header["meta"],
+            **{name: arrays[prefix + name] for name in array_fields(cls)},
+        )
+
+
+def alternatives_of(record: RecordT) -> tuple[RecordT, ...]:
+    """The same of other secondary structures of the RNA, likeliest first; none of these has alternatives itself."""
+    return cast(tuple[RecordT, ...], record.alternatives)
+
+
+def _prefix(place: int) -> str:
+    """What the names of an alternative's arrays begin with in a file."""
+    return f"alternative{place + 1}."
 
 
 def read_only(value: np.ndarray) -> np.ndarray:
@@ -266,8 +319,8 @@ def array_fields(cls: type[Record]) -> dict[str, str]:
 
 
 def meta_fields(cls: type[Record]) -> list[dataclasses.Field[Any]]:
-    """Fields beyond RNA, provenance and arrays; they must be JSON values."""
-    known = {"id", "sequence", "breaks", "provenance", *array_fields(cls)}
+    """Fields beyond RNA, provenance, alternatives and arrays; they must be JSON values."""
+    known = {"id", "sequence", "breaks", "provenance", "alternatives", *array_fields(cls)}
     return [f for f in dataclasses.fields(cls) if f.name not in known]
 
 

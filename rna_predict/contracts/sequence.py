@@ -5,17 +5,13 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import numpy as np
-
+from rna_predict.chemistry.chains import CHAIN_SEPARATOR, split_chains
 from rna_predict.chemistry.residues import RESIDUES
 from rna_predict.errors import ContractError
 
 ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 """An id is a file name on every system and inert in a shell."""
 
-
-CHAIN_SEPARATOR = "&"
-"""Stands between the chains of a complex wherever it is written as one text."""
 
 MAX_CHAINS = 26
 """Chains are named by one capital letter."""
@@ -73,23 +69,6 @@ def checked_breaks(id: str, length: int, breaks: Iterable[int]) -> tuple[int, ..
         raise ContractError(f"{id}: chains begin at {found}, which do not rise within {length} residues")
     if len(found) >= MAX_CHAINS:
         raise ContractError(f"{id}: {len(found) + 1} chains are more than {MAX_CHAINS}. Predict parts of the complex.")
-    return found
-
-
-def split_chains(text: str, breaks: tuple[int, ...]) -> list[str]:
-    """Letters, or marks of residues, chain by chain."""
-    return [text[start:stop] for start, stop in itertools.pairwise((0, *breaks, len(text)))]
-
-
-def chain_of(length: int, breaks: tuple[int, ...]) -> np.ndarray:
-    """int64 [L], index of each residue's chain."""
-    return np.searchsorted(np.array(breaks, dtype=np.int64), np.arange(length), side="right")
-
-
-def linked(length: int, breaks: tuple[int, ...]) -> np.ndarray:
-    """bool [L-1], residues i and i + 1 are of one chain."""
-    found = np.ones(max(length - 1, 0), dtype=bool)
-    found[[first - 1 for first in breaks]] = False
     return found
 
 

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rna_predict.chemistry.chains import chain_of
 from rna_predict.chemistry.residues import ATOMS, MAX_ATOMS, RESIDUES
-from rna_predict.contracts.sequence import chain_of, checked_breaks
+from rna_predict.contracts.sequence import checked_breaks
 from rna_predict.errors import ContractError
 
 

@@ -5,9 +5,9 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
+from rna_predict.chemistry.chains import linked
 from rna_predict.chemistry.residues import C1, C3, C4, MAX_ATOMS, RESIDUES
 from rna_predict.contracts.record import Record, array
-from rna_predict.contracts.sequence import linked
 from rna_predict.contracts.structure import full_mask
 from rna_predict.errors import ContractError
 

@@ -11,6 +11,7 @@ from scipy.sparse.csgraph import shortest_path
 from scipy.spatial import KDTree
 from torch import Tensor
 
+from rna_predict.chemistry.chains import chain_of
 from rna_predict.chemistry.radii import ACCEPTORS, CLASH_OVERLAP, DONORS, HYDROGEN_BOND_ALLOWANCE, VDW_RADIUS
 from rna_predict.chemistry.residues import (
     ATOMS,
@@ -34,7 +35,6 @@ from rna_predict.chemistry.residues import (
     P,
     element,
 )
-from rna_predict.contracts.sequence import chain_of
 
 RING_RADIUS = 1.35
 """Å around a ring's centre kept free on top of an atom's own radius: an atom there would pierce the ring."""

@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from rna_predict.chemistry.chains import linked
 from rna_predict.chemistry.ideal import BOND_LENGTHS
 from rna_predict.chemistry.residues import C3, O3, O5, P
-from rna_predict.contracts.sequence import linked
 from rna_predict.geometry.nucleotide import ANGLE_C3_O3_P, ANGLE_O3_P_O5, LENGTH_O3_P, LENGTH_O5_P
 
 

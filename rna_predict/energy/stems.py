@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import torch
 
+from rna_predict.chemistry.chains import linked
 from rna_predict.chemistry.residues import CANONICAL_PAIRS
-from rna_predict.contracts.sequence import linked
 from rna_predict.energy.pose import Bodies
 from rna_predict.energy.relations import ARM, Relations, listed
 from rna_predict.geometry.frames import Frame

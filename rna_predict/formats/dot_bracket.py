@@ -5,10 +5,10 @@ from string import ascii_lowercase, ascii_uppercase
 
 import numpy as np
 
+from rna_predict.chemistry.chains import CHAIN_SEPARATOR, split_chains
 from rna_predict.contracts import atomic_path
 from rna_predict.contracts.adjacency import Adjacency
 from rna_predict.contracts.loops import crossings, find_stems
-from rna_predict.contracts.sequence import CHAIN_SEPARATOR, split_chains
 from rna_predict.errors import InputError
 
 OPENING = "([{<" + ascii_uppercase

@@ -21,10 +21,11 @@ import modelcif.protocol
 import modelcif.qa_metric
 import numpy as np
 
+from rna_predict.chemistry.chains import CHAIN_SEPARATOR
 from rna_predict.chemistry.residues import ATOMS, MAX_ATOMS, element
 from rna_predict.contracts import Ensemble, Model, RnaSequence, Structure, atomic_path
 from rna_predict.contracts.record import UNTRAINED
-from rna_predict.contracts.sequence import CHAIN_SEPARATOR, rna_of_text
+from rna_predict.contracts.sequence import rna_of_text
 from rna_predict.contracts.structure import full_mask, whole_structure
 from rna_predict.errors import ContractError, InputError
 from rna_predict.formats.reading import read_text

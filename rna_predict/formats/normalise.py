@@ -3,9 +3,10 @@
 import re
 from collections import Counter
 
+from rna_predict.chemistry.chains import CHAIN_SEPARATOR
 from rna_predict.chemistry.residues import RESIDUES
 from rna_predict.contracts import RnaSequence
-from rna_predict.contracts.sequence import CHAIN_SEPARATOR, rna_of_text
+from rna_predict.contracts.sequence import rna_of_text
 from rna_predict.errors import ConfigError, ContractError, InputError
 from rna_predict.formats.modified_residues import parent_of_name
 from rna_predict.formats.reading import Notice

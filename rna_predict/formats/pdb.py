@@ -7,9 +7,9 @@ from pathlib import Path
 import gemmi
 import numpy as np
 
+from rna_predict.chemistry.chains import chain_of
 from rna_predict.chemistry.residues import ATOMS, element
 from rna_predict.contracts import Structure, atomic_path
-from rna_predict.contracts.sequence import chain_of
 from rna_predict.errors import InputError
 
 MAX_RESIDUES = 9999

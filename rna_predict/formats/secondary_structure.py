@@ -17,9 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
+from rna_predict.chemistry.chains import CHAIN_SEPARATOR
 from rna_predict.contracts.adjacency import MIN_LOOP, too_near
 from rna_predict.contracts.given import GivenStructure
-from rna_predict.contracts.sequence import CHAIN_SEPARATOR, ID_PATTERN, RnaSequence
+from rna_predict.contracts.sequence import ID_PATTERN, RnaSequence
 from rna_predict.errors import ContractError, InputError
 from rna_predict.formats.dot_bracket import forced_unpaired, from_dot_bracket
 from rna_predict.formats.normalise import checked_sequence

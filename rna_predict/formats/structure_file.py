@@ -7,9 +7,9 @@ import gemmi
 import numpy as np
 
 from rna_predict.atomic import atomic_path
+from rna_predict.chemistry.chains import chain_of
 from rna_predict.chemistry.residues import SLOT
 from rna_predict.contracts import Structure
-from rna_predict.contracts.sequence import chain_of
 from rna_predict.errors import InputError
 from rna_predict.formats.pdb import file_numbers, gemmi_structure, write_pdb
 from rna_predict.formats.structure import holds_rna, open_structure

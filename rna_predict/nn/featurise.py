@@ -21,10 +21,10 @@ import torch
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
+from rna_predict.chemistry.chains import split_chains
 from rna_predict.chemistry.conformers import FIRST_ONLY, NAME_LENGTH, Conformer, reference_conformers
 from rna_predict.chemistry.letters import GAP_ID, letter_ids
 from rna_predict.chemistry.residues import CHI_FOURTH, RESIDUES, residue_codes
-from rna_predict.contracts.sequence import split_chains
 from rna_predict.errors import ContractError
 from rna_predict.nn.architecture import RESTYPES
 from rna_predict.nn.features import AlignmentFeatures, Features

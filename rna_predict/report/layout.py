@@ -6,8 +6,8 @@ import numpy as np
 import RNA
 from scipy.spatial import KDTree
 
+from rna_predict.chemistry.chains import chain_of, split_chains
 from rna_predict.contracts.loops import decompose
-from rna_predict.contracts.sequence import chain_of, split_chains
 from rna_predict.errors import PredictionError
 
 STEP = 25.0

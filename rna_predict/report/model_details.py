@@ -142,10 +142,10 @@ def contacts(structure: Structure) -> np.ndarray:
 
 
 def broken_links(structure: Structure) -> list[int]:
-    """0-based residues whose O3' is not bound to the next one's P."""
+    """0-based residues whose O3' is not bound to the P of the next one of the chain."""
     xyz = structure.xyz_LA3
     off = np.abs(np.linalg.norm(xyz[:-1, O3] - xyz[1:, P], axis=-1) - LINK_LENGTH)
-    return [int(index) for index in np.flatnonzero(off > BREAK_TOLERANCE)]
+    return [int(index) for index in np.flatnonzero((off > BREAK_TOLERANCE) & structure.linked_L)]
 
 
 def checks(measured: Measured) -> list[dict[str, Any]]:

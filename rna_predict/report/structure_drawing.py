@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.spatial import KDTree
 
+from rna_predict.chemistry.chains import linked
 from rna_predict.contracts.loops import Stem, decompose, find_stems
-from rna_predict.contracts.sequence import linked
 from rna_predict.report.frame import SAMPLE, Draw, Frame, Key, framed, line_sample, unit_of
 from rna_predict.report.labels import Label, Surroundings, Wanted, half_size, place_labels
 from rna_predict.report.layout import lay_out

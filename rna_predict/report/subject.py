@@ -6,9 +6,9 @@ from string import ascii_uppercase
 
 import numpy as np
 
+from rna_predict.chemistry.chains import chain_of
 from rna_predict.chemistry.residues import CANONICAL_PAIRS
 from rna_predict.contracts import Adjacency, GivenStructure, RnaSequence
-from rna_predict.contracts.sequence import chain_of
 from rna_predict.errors import ContractError, InputError
 
 Pair = tuple[int, int]

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 import RNA
 
-from rna_predict.contracts.sequence import CHAIN_SEPARATOR, split_chains
+from rna_predict.chemistry.chains import CHAIN_SEPARATOR, split_chains
 
 PARAMETER_SETS: dict[str, Callable[[], int]] = {
     "turner2004": RNA.params_load_RNA_Turner2004,

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from rna_predict.chemistry.chains import chain_of
 from rna_predict.chemistry.residues import CANONICAL_PAIRS
 from rna_predict.contracts.adjacency import MIN_LOOP
-from rna_predict.contracts.sequence import chain_of
 from rna_predict.errors import PredictionError
 from rna_predict.stage_a_adjacency.config import StageAConfig
 

@@ -19,7 +19,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rna_predict.contracts.sequence import chain_of
+from rna_predict.chemistry.chains import chain_of
 from rna_predict.nn.architecture import Architecture
 from rna_predict.nn.layers import Linear, layer_norm
 from rna_predict.nn.pair_unet import Convolution, ConvolutionBlock, PairUNet, mask_of, over_channels

@@ -9,8 +9,8 @@ pseudo-energy to a pair that closes a loop in which a chain ends.
 import numpy as np
 import RNA
 
+from rna_predict.chemistry.chains import chain_of, split_chains
 from rna_predict.contracts.adjacency import MIN_LOOP
-from rna_predict.contracts.sequence import chain_of, split_chains
 from rna_predict.errors import PredictionError
 from rna_predict.formats.dot_bracket import from_dot_bracket
 from rna_predict.stage_a_adjacency.config import StageAConfig

@@ -4,8 +4,8 @@ The prior table is looked up by these keys. `P` keys are for paired residues, `U
 keys (one medoid for all residues of a loop) were tried and did not pay: docs/decisions/0003-torsion-prior-table.md.
 """
 
+from rna_predict.chemistry.chains import split_chains
 from rna_predict.contracts.loops import LoopDecomposition
-from rna_predict.contracts.sequence import split_chains
 
 BROAD_HAIRPIN = 10
 """Hairpin loops of this many residues and more share their contexts."""

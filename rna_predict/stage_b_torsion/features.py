@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from rna_predict.chemistry.chains import chain_of
 from rna_predict.chemistry.residues import RESIDUES
 from rna_predict.contracts import Adjacency
 from rna_predict.contracts.loops import STATES, LoopDecomposition
-from rna_predict.contracts.sequence import chain_of
 from rna_predict.stage_b_torsion.pair_graph import MAX_OFFSET, MAX_PATH, MAX_REACH, PairGraph
 
 SEPARATION_BANDS = (1, 2, 5, 13, 33)

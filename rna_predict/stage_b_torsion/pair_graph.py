@@ -6,8 +6,8 @@ import numpy as np
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import dijkstra
 
+from rna_predict.chemistry.chains import linked
 from rna_predict.contracts.loops import LoopDecomposition, Stem, decompose
-from rna_predict.contracts.sequence import linked
 
 MAX_PATH = 31
 """Path lengths are capped here (edges)."""

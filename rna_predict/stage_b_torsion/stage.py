@@ -13,6 +13,7 @@ from rna_predict.contracts import (
     RnaSequence,
     TemplateHits,
     Torsions,
+    alternatives_of,
     digest_of,
     require_same_rna,
 )
@@ -52,6 +53,9 @@ def predict_torsions(
         alignment: of the RNA's homologs; only the trunk reads it, and a warning says where it is not read.
         templates: known structures and loops on the RNA, mixed into distances and torsions; the trunk reads none.
 
+    Returns:
+        Torsions and embeddings, with alternatives as the adjacency has them, but not of the trunk, which is costly.
+
     Raises:
         ContractError: the adjacency or the templates belong to another sequence, or the prior table cannot be used.
         ConfigError: weights or device cannot be used, or TorsionBERT is asked for several chains.
@@ -73,6 +77,26 @@ def predict_torsions(
             f"{sequence.id}: {sequence.length} nt is longer than stage_b.max_length {config.max_length}; stage B would "
             f"need about {_bytes_needed(sequence, config) / 1e9:.1f} GB. Raise max_length, or split the sequence."
         )
+    torsions, embeddings = _predicted(sequence, adjacency, templates, config, alignment)
+    if config.backend == "trunk" or not adjacency.alternatives:
+        return torsions, embeddings
+    structures = alternatives_of(adjacency)
+    hits = [None] * len(structures) if templates is None else alternatives_of(templates)
+    others = [_predicted(sequence, *each, config, None) for each in zip(structures, hits, strict=True)]
+    return (
+        dataclasses.replace(torsions, alternatives=tuple(other for other, _ in others)),
+        dataclasses.replace(embeddings, alternatives=tuple(other for _, other in others)),
+    )
+
+
+def _predicted(
+    sequence: RnaSequence,
+    adjacency: Adjacency,
+    templates: TemplateHits | None,
+    config: StageBConfig,
+    alignment: Alignment | None,
+) -> tuple[Torsions, Embeddings]:
+    """Those of one secondary structure."""
     found = _network(sequence, adjacency, config, alignment)
     known = templates if templates is not None and templates.any and config.reads_templates else None
     return (

@@ -15,11 +15,13 @@ from rna_predict.contracts import (
     RnaSequence,
     TemplateHits,
     Torsions,
+    alternatives_of,
     digest_of,
     require_same_rna,
 )
 from rna_predict.contracts.loops import LoopDecomposition, decompose
 from rna_predict.energy.priors import believed_pairs
+from rna_predict.errors import PredictionError
 from rna_predict.stage_c_reconstruction.config import StageCConfig
 
 log = logging.getLogger(__name__)
@@ -54,12 +56,40 @@ def reconstruct(
         embeddings: of stage B, whose distances the assembly follows where a trained network made them.
         templates: known structures on the RNA; the assembly begins with the atoms of the best.
 
+    Returns:
+        The coordinates, and as alternatives those of the other secondary structures that stage B knows, each with the
+        digest of its adjacency; one that does not become a whole chain is left out, and a warning says so.
+
     Raises:
         ContractError: an input was made for another RNA.
         PredictionError: no whole chain came out (`assembly`), or the torsions cannot be used (`nerf`).
     """
     told = [record for record in (embeddings, templates) if record is not None]
     require_same_rna(sequence, adjacency, torsions, *told)
+    coordinates = _rebuilt(sequence, adjacency, torsions, config, embeddings, templates)
+    if embeddings is None or config.method == "nerf":
+        return coordinates
+    structures, others = alternatives_of(adjacency), []
+    hits = [None] * len(structures) if templates is None else alternatives_of(templates)
+    for one, own, known, found in zip(
+        structures, alternatives_of(torsions), alternatives_of(embeddings), hits, strict=False
+    ):
+        try:
+            others.append(_rebuilt(sequence, one, own, config, known, found))
+        except PredictionError as error:
+            log.warning("%s: %s is left out: %s", sequence.id, one.provenance.method, error)
+    return dataclasses.replace(coordinates, alternatives=tuple(others))
+
+
+def _rebuilt(
+    sequence: RnaSequence,
+    adjacency: Adjacency,
+    torsions: Torsions,
+    config: StageCConfig,
+    embeddings: Embeddings | None,
+    templates: TemplateHits | None,
+) -> Coordinates:
+    """The coordinates of one secondary structure."""
     if config.method == "nerf":
         from rna_predict.stage_c_reconstruction.nerf import rebuild
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from rna_predict.chemistry.chains import linked
 from rna_predict.contracts import Adjacency, Coordinates, Embeddings
-from rna_predict.contracts.sequence import linked
 from rna_predict.contracts.structure import full_mask
 from rna_predict.energy.contacts import contact_table, list_contacts
 from rna_predict.energy.model import EnergyModel, Weights, relax, settle

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,9 @@ import numpy as np
 
 from rna_predict import __version__
 from rna_predict.atomic import atomic_path
+from rna_predict.chemistry.chains import linked
 from rna_predict.chemistry.residues import MAX_ATOMS
-from rna_predict.contracts import Adjacency, MotifHit, Provenance, TemplateHits, digest_of
-from rna_predict.contracts.sequence import linked
+from rna_predict.contracts import Adjacency, MotifHit, Provenance, TemplateHits, alternatives_of, digest_of
 from rna_predict.templates.config import TemplatesConfig
 from rna_predict.templates.library import Library, open_library
 from rna_predict.templates.motif_worth import read_motif_calibration
@@ -34,14 +34,20 @@ def find_templates(adjacency: Adjacency, config: TemplatesConfig, library: Libra
         library: an open library, instead of the one that `config` names.
 
     Returns:
-        None to `config.max_hits` templates, the best first.
+        None to `config.max_hits` templates, the best first; alternatives as the adjacency has them.
 
     Raises:
         ContractError: the library or the calibration cannot be used.
     """
-    if not config.enabled:
+    opened = library or open_library(config.library) if config.enabled else None
+    others = tuple(_find(other, config, opened) for other in alternatives_of(adjacency))
+    return replace(_find(adjacency, config, opened), alternatives=others)
+
+
+def _find(adjacency: Adjacency, config: TemplatesConfig, opened: Library | None) -> TemplateHits:
+    """Those of one secondary structure."""
+    if opened is None:
         return thread_hits(adjacency, [], None, config)
-    opened = library or open_library(config.library)
     found = search(adjacency, opened, config)
     return thread_hits(adjacency, found, opened, config, search_motifs(adjacency, opened, config))
 

@@ -5,8 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
+from rna_predict.chemistry.chains import chain_of, linked, split_chains
 from rna_predict.contracts import Adjacency, GivenStructure, Provenance, RnaSequence, Structure, Torsions, decompose
-from rna_predict.contracts.sequence import chain_of, linked, rna_of_text, split_chains
+from rna_predict.contracts.sequence import rna_of_text
 from rna_predict.contracts.structure import full_mask, whole_structure
 from rna_predict.errors import ContractError
 

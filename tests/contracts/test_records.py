@@ -8,8 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rna_predict.chemistry.residues import ATOMS
-from rna_predict.contracts import DISTOGRAM_ATOMS, Provenance
+from rna_predict.contracts import DISTOGRAM_ATOMS, Provenance, alternatives_of
 from rna_predict.contracts.record import array_fields, digest_of, meta_fields
+from rna_predict.errors import ContractError
 
 KINDS = ("adjacency", "torsions", "embeddings", "coordinates")
 LETTERS = st.text("ACGU", min_size=1, max_size=20)
@@ -159,3 +160,29 @@ def test_digest_of_a_mapping_ignores_key_order_and_of_a_file_is_its_sha256(tmp_p
     assert digest_of({"a": 1, "b": 2}) == digest_of({"b": 2, "a": 1}) != digest_of({"a": 1, "b": 3})
     (tmp_path / "x").write_bytes(b"abc")
     assert digest_of(tmp_path / "x") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_alternatives_come_back_and_count_as_content(make, tmp_path, kind):
+    plain = make(kind)
+    others = tuple(make(kind, seed=n, provenance=Provenance(method=f"m{n}", package_version="1")) for n in (1, 2))
+    record = dataclasses.replace(plain, alternatives=others)
+    path = tmp_path / "x.safetensors"
+    record.save(path)
+    found = type(record).load(path)
+    assert_equal(found, record)
+    assert len(alternatives_of(found)) == 2
+    for one, other in zip(alternatives_of(found), others, strict=True):
+        assert_equal(one, other)
+    swapped = dataclasses.replace(plain, alternatives=others[::-1])
+    digests = [one.digest() for one in (plain, record, swapped, dataclasses.replace(plain, alternatives=others[:1]))]
+    assert len(set(digests)) == 4
+    assert found.digest() == digests[1] == type(record).stated_digest(path)
+
+
+def test_alternatives_are_of_the_same_rna_and_schema_and_have_none_themselves(make):
+    plain, other = make("torsions"), make("torsions", seed=1)
+    nested = dataclasses.replace(other, alternatives=(other,))
+    for wrong in (make("coordinates"), make("torsions", id="another"), nested):
+        with pytest.raises(ContractError, match="alternatives"):
+            dataclasses.replace(plain, alternatives=(wrong,))
