@@ -10,7 +10,8 @@
 | models_sha256       | of the mmCIF file that belongs to this one                                                   |
 | atom_names          | atoms of each residue letter, the order of `atom_plddt`                                      |
 | models              | best first: rank (1 = model number in the mmCIF), seed, ranking_score, ptm, mean_plddt,      |
-|                     | residue_plddt [L], atom_plddt [L][atoms], pae [L][L] and pde [L][L] in Å, terms              |
+|                     | residue_plddt [L], atom_plddt [L][atoms], pae [L][L] and pde [L][L] in Å, terms (one named   |
+|                     | `alternative` numbers the secondary structure of a model that has not stage A's first)       |
 
 pLDDT is 0-100 with two decimals, PAE and PDE have two decimals, the other numbers six.
 """

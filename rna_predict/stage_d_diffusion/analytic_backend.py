@@ -11,6 +11,7 @@ from rna_predict.energy.pose import Pose
 from rna_predict.energy.priors import believed_pairs
 from rna_predict.energy.stems import stem_bodies
 from rna_predict.evaluation.geometry_report import model_report
+from rna_predict.stage_d_diffusion.alternative_models import behind, draw_alternatives
 from rna_predict.stage_d_diffusion.analytic import AnalyticDenoiser, energy_model, scattered
 from rna_predict.stage_d_diffusion.config import StageDConfig
 from rna_predict.stage_d_diffusion.heuristic_confidence import heuristic_confidence
@@ -27,23 +28,30 @@ REMEDY = "Try another stage_d.seed, more stage_d.refine_iterations, or a smaller
 
 
 def analytic_models(inputs: StageDInputs, config: StageDConfig) -> Judged:
-    """Models around stage C's, ranked by their energy.
+    """Models around stage C's, ranked by their energy, and behind them those of other secondary structures.
 
     Raises:
-        PredictionError: no sample is a whole molecule.
+        PredictionError: no sample of the first structure is a whole molecule.
     """
-    partner_L = believed_pairs(inputs.adjacency.partner_L, inputs.embeddings)
-    believed = dataclasses.replace(inputs.adjacency, partner_L=partner_L)
-    model, start = energy_model(believed, inputs.embeddings, inputs.coordinates, config)
-    samples = draw_samples(inputs.id, lambda seeds: _batch(model, start, believed, config, seeds), config, REMEDY)
+    others = draw_alternatives(inputs, config, _drawn)
+    samples = _drawn(inputs, dataclasses.replace(config, models=config.models - len(others)))
     xyz_SLA3 = np.stack([one.xyz_LA3 for one in samples])
-    return Judged(
+    judged = Judged(
         samples=samples,
         confidences=heuristic_confidence(xyz_SLA3, inputs.adjacency, inputs.embeddings),
         scores=[energy_score(one) for one in samples],
         confidence_kind="heuristic",
         method=f"{METHOD}; distances: {inputs.embeddings.provenance.method}",
     )
+    return behind(judged, others, [energy_score(sample) for sample, _ in others])
+
+
+def _drawn(inputs: StageDInputs, config: StageDConfig) -> list[Sample]:
+    """Samples on one secondary structure."""
+    partner_L = believed_pairs(inputs.adjacency.partner_L, inputs.embeddings)
+    believed = dataclasses.replace(inputs.adjacency, partner_L=partner_L)
+    model, start = energy_model(believed, inputs.embeddings, inputs.coordinates, config)
+    return draw_samples(inputs.id, lambda seeds: _batch(model, start, believed, config, seeds), config, REMEDY)
 
 
 def _batch(model: EnergyModel, start: Pose, adjacency: Adjacency, config: StageDConfig, seeds: range) -> list[Sample]:

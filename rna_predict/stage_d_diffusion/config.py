@@ -9,7 +9,7 @@ STARTS = ("auto", "noise", "stage_c")
 
 _POSITIVE = ("rho", "noise_max", "noise_min", "noise_scale", "step_scale")
 _NOT_NEGATIVE = (
-    *("churn", "stem_shift", "stem_turn", "distance_weight", "stem_weight", "loop_weight", "seed"),
+    *("alternatives", "churn", "stem_shift", "stem_turn", "distance_weight", "stem_weight", "loop_weight", "seed"),
     *("diffusion_churn", "churn_above", "guidance_below", "guidance_distance_weight", "chunk_rows"),
 )
 _COUNTS = ("models", "steps", "iterations", "refine_iterations", "diffusion_steps", "guidance_iterations")
@@ -23,6 +23,9 @@ class StageDConfig:
     """What denoises; one of `BACKEND_NAMES`. `analytic` has no learned weights, `diffusion` runs the networks."""
     models: int = 5
     """Models to sample; all are kept, ranked."""
+    alternatives: int = 2
+    """Most models of other secondary structures (`analytic`), one for each that stage C built, behind the others: at
+    most as many as there are of the first structure, less one. 0 leaves them out."""
     seed: int = 0
     """Seed of the first model; model k uses seed + k."""
     sigma_start: float = 4.0

@@ -2,7 +2,16 @@
 
 from dataclasses import dataclass
 
-from rna_predict.contracts import Adjacency, Coordinates, Embeddings, RnaSequence, Torsions, require_same_rna
+from rna_predict.contracts import (
+    Adjacency,
+    Coordinates,
+    Embeddings,
+    RnaSequence,
+    Torsions,
+    alternatives_of,
+    require_same_rna,
+)
+from rna_predict.errors import ContractError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +36,28 @@ class StageDInputs:
     def check(self, sequence: RnaSequence) -> None:
         """Raise ContractError when one of them was made for another RNA."""
         require_same_rna(sequence, self.adjacency, self.torsions, self.embeddings, self.coordinates)
+
+    def alternatives(self) -> list["StageDInputs"]:
+        """The same of each other secondary structure that stage C built, likeliest first.
+
+        Raises:
+            ContractError: stage C built one that stages A and B do not have.
+        """
+        records = (self.adjacency, self.torsions, self.embeddings)
+        upstream = zip(*map(alternatives_of, records), strict=False)
+        by_digest = {adjacency.digest(): (adjacency, *others) for adjacency, *others in upstream}
+        found = []
+        for coordinates in alternatives_of(self.coordinates):
+            digest = coordinates.provenance.inputs["a_adjacency"]
+            if digest not in by_digest:
+                raise ContractError(
+                    f"{self.id}: stages A and B lack a structure that stage C built. Run stage_c again."
+                )
+            adjacency, torsions, embeddings = by_digest[digest]
+            found.append(
+                StageDInputs(adjacency=adjacency, torsions=torsions, embeddings=embeddings, coordinates=coordinates)
+            )
+        return found
 
     def digests(self) -> dict[str, str]:
         """Digest of each record by its name in `Provenance.inputs`."""
