@@ -48,6 +48,11 @@ class Layout:
     xy_L2: np.ndarray
     nearest_L: np.ndarray
 
+    def part(self, place_L: np.ndarray) -> "Layout":
+        """The layout of some of its places."""
+        xy_L2 = self.xy_L2[place_L]
+        return Layout(name=self.name, xy_L2=xy_L2, nearest_L=KDTree(xy_L2).query(xy_L2, k=2)[0][:, 1])
+
     @property
     def separation(self) -> float:
         """Least distance of two residues."""
@@ -68,9 +73,10 @@ def lay_out(partner_L: np.ndarray, breaks: tuple[int, ...] = ()) -> Layout:
     place_L = np.arange(len(partner_L)) + BETWEEN * chain_of(len(partner_L), breaks)
     found: list[Layout] = []
     for name in LAYOUTS:
-        layout = _layout(structure, name, place_L)
+        layout = _layout(structure, name)
         if layout is None:
             continue
+        layout = layout.part(place_L) if breaks else layout
         if layout.separation >= ROOMY * STEP and _is_compact(layout.xy_L2):
             return layout
         found.append(layout)
@@ -89,8 +95,8 @@ def skeleton(partner_L: np.ndarray) -> str:
     return "".join(marks)
 
 
-def _layout(structure: str, name: str, place_L: np.ndarray) -> Layout | None:
-    """One layout of some of a structure's places in the picture's units; None where coordinates are not finite."""
+def _layout(structure: str, name: str) -> Layout | None:
+    """One layout in the picture's units; None where ViennaRNA's coordinates are not finite."""
     if len(structure) == 1:  # naview has NaN for it
         return Layout(name=name, xy_L2=np.zeros((1, 2)), nearest_L=np.full(1, np.inf))
     before = RNA.cvar.rna_plot_type
@@ -102,7 +108,7 @@ def _layout(structure: str, name: str, place_L: np.ndarray) -> Layout | None:
     xy_L2 = np.array([(points.get(k).X, points.get(k).Y) for k in range(len(structure))], dtype=np.float64)
     if not np.isfinite(xy_L2).all():
         return None
-    xy_L2 = xy_L2[place_L] * (STEP / ONE_STEP[name])
+    xy_L2 *= STEP / ONE_STEP[name]
     return Layout(name=name, xy_L2=xy_L2, nearest_L=KDTree(xy_L2).query(xy_L2, k=2)[0][:, 1])
 
 

@@ -10,7 +10,7 @@ from rna_predict.errors import PredictionError
 from rna_predict.formats.dot_bracket import from_dot_bracket
 from rna_predict.report import layout as module
 from rna_predict.report.labels import Surroundings, Wanted, box_distance, half_size, place_labels
-from rna_predict.report.layout import STEP, lay_out, skeleton
+from rna_predict.report.layout import ROOMY, STEP, lay_out, skeleton
 
 TRNA = "(((((((..((((........)))).((((.........)))).....(((((.......))))))))))))...."
 
@@ -152,3 +152,13 @@ def test_a_label_keeps_off_discs_of_any_size_even_where_only_a_far_place_is_free
     (label,) = place_labels([Wanted(text="10", residue=0, size=13, toward=(0.0, -1.0))], around)
     clear = box_distance(np.array([[label.x, label.y]]), half_size("10", 13), xy_L2[1:])[0] - radius_L[1:]
     assert clear.min() >= 0
+
+
+def test_chains_lie_apart_by_the_room_of_a_small_loop():
+    partner_L = np.array([7, 6, 5, 4, 3, 2, 1, 0])
+    layout = lay_out(partner_L, (4,))
+    steps = np.linalg.norm(np.diff(layout.xy_L2, axis=0), axis=1)
+    assert len(layout.xy_L2) == 8
+    assert np.allclose(np.delete(steps, 3), STEP, rtol=0.05), "within the strands"
+    assert steps[3] < 1.5 * STEP, "the last pair closes the place between"
+    assert layout.separation > ROOMY * STEP

@@ -7,7 +7,8 @@ import pytest
 
 from rna_predict.contracts import Adjacency, GivenStructure, Provenance, RnaSequence
 from rna_predict.errors import ContractError, InputError
-from rna_predict.report.subject import most_probable, subject_of_adjacency, subject_of_structure
+from rna_predict.report.structure_drawing import structure_drawing
+from rna_predict.report.subject import Subject, most_probable, subject_of_adjacency, subject_of_structure
 
 RNA = RnaSequence(id="x", sequence="GGGAAAACCU")
 
@@ -87,3 +88,17 @@ def test_the_threshold_rises_until_there_is_room_and_what_is_left_out_is_counted
     assert fewer.pairs == [(0, k) for k in range(10, 30)]
     fewest = most_probable(values, (0.01, 0.1, 0.3), 1)
     assert (len(fewest.pairs), fewest.threshold, fewest.left_out) == (10, 0.3, 15)
+
+
+def test_residues_of_several_chains_have_the_chains_name():
+    subject = Subject(
+        id="x",
+        sequence="GGCC",
+        partner_L=np.array([3, 2, 1, 0]),
+        probability_LL=None,
+        source="drawn",
+        breaks=(2,),
+    )
+    assert [subject.residue_name(k) for k in range(4)] == ["A:G1", "A:G2", "B:C1", "B:C2"]
+    markup = structure_drawing(subject)
+    assert markup.count("5′") == markup.count("3′") == 2

@@ -86,7 +86,7 @@ def test_the_stage_s_command_writes_both_files(carried, tmp_path):
     adjacency = adjacency_of(row.sequence, row.partner_L, "riboswitch")
     folder = tmp_path / "riboswitch"
     adjacency.save(folder / "a_adjacency.safetensors")
-    write_fasta(adjacency, folder / "sequence.fasta")
+    write_fasta(adjacency.rna, folder / "sequence.fasta")
     (tmp_path / "t.yaml").write_text("max_hits: 2\n")
     arguments = ["stage-templates", "--root", str(tmp_path), "--config", str(tmp_path / "t.yaml"), "riboswitch"]
     result = CliRunner().invoke(app, arguments)
