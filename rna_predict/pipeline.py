@@ -74,7 +74,7 @@ def predict(
     say = on_stage or (lambda words: None)
 
     say("A: base pairs")
-    adjacency = predict_adjacency(sequence, config.stage_a, given, reactivity)
+    adjacency = predict_adjacency(sequence, config.stage_a, given, reactivity, config.templates)
 
     say("templates")
     templates = find_templates(adjacency, config.templates)

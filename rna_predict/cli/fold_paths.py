@@ -60,7 +60,8 @@ def make(path: str, sequence: RnaSequence, config: PipelineConfig, given: GivenS
     if path == A_FORM:
         return Made([a_form(sequence)], None, "A-form torsions", None)
     if path == TEMPLATE:
-        hits = find_templates(predict_adjacency(sequence, config.stage_a, given), config.templates)
+        adjacency = predict_adjacency(sequence, config.stage_a, given, templates=config.templates)
+        hits = find_templates(adjacency, config.templates)
         return Made([threaded(hits)], None, "template", hits.hits[0])
     prediction = predict(sequence, config, given)
     ensemble = prediction.ensemble

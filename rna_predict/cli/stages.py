@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rna_predict.cli.batch import exit_code, run_batch
+from rna_predict.cli.store import digest_of_settings
 from rna_predict.cli.stored import StageRun, Work, run_stored
 from rna_predict.cli.threads import set_threads
 from rna_predict.errors import InputError
@@ -38,6 +39,10 @@ StoreFolder = Annotated[
         help="Instead of --root: take each id's result from this store, or make it and put it there. The exit code is "
         "0 where ids failed: --status says which, and why."
     ),
+]
+SampleSheet = Annotated[Path | None, typer.Option(help="With --store: the sample sheet, which has the ids' sequences.")]
+TemplatesConfig = Annotated[
+    Path | None, typer.Option(help="Resolved settings of the search for templates, whose pairs count here as well.")
 ]
 Upstream = Annotated[Path | None, typer.Option(help="With --store: the status of the stage before.")]
 AttemptsLeft = Annotated[
@@ -76,9 +81,8 @@ def stage_a(
     threads: Threads = 1,
     status: Status = None,
     store: StoreFolder = None,
-    samples: Annotated[
-        Path | None, typer.Option(help="With --store: the sample sheet, which has the ids' sequences.")
-    ] = None,
+    samples: SampleSheet = None,
+    templates_config: TemplatesConfig = None,
     ambiguous: Ambiguous = "refuse",
     attempts_left: AttemptsLeft = 0,
 ) -> None:
@@ -87,23 +91,20 @@ def stage_a(
     structures = given_files(given or [], ids)
     probed = given_files(reactivity or [], ids, "--reactivity")
     letters = letters_of(samples, ids) if store else {}
+    alike = {"ambiguous": ambiguous, "templates": digest_of_settings(templates_config)}
 
     def load() -> Work:
-        from rna_predict.formats.dot_bracket import write_dbn
+        from rna_predict.config import read_stage_config
         from rna_predict.formats.secondary_structure import read_given
-        from rna_predict.stage_a_adjacency.family import write_family
-        from rna_predict.stage_a_adjacency.stage import predict_adjacency
+
+        templates: Any = read_stage_config("templates", templates_config)
 
         def work(files: "StageFiles", settings: Any) -> None:
             if store:
                 write_sequence(files.id, letters[files.id], ambiguous, files.path("sequence.fasta"))
-            sequence = files.sequence()
-            path = structures.get(files.id)
+            sequence, path = files.sequence(), structures.get(files.id)
             structure = read_given(path, sequence) if path else None
-            adjacency = predict_adjacency(sequence, settings, structure, reactivity_of(sequence, probed.get(files.id)))
-            adjacency.save(files.path("a_adjacency.safetensors"))
-            write_dbn(adjacency, files.path("a_adjacency.dbn"))
-            write_family(adjacency, settings, files.path("a_family.a3m"), files.path("a_family.json"))
+            write_pairs(files, settings, (structure, reactivity_of(sequence, probed.get(files.id)), templates))
 
         return work
 
@@ -115,10 +116,32 @@ def stage_a(
         store=store,
         attempts_left=attempts_left,
         facts=facts_of(
-            ids, given=structures, reactivity=probed, letters=letters, ambiguous=dict.fromkeys(ids, ambiguous)
+            ids,
+            given=structures,
+            reactivity=probed,
+            letters=letters,
+            **{name: dict.fromkeys(ids, one) for name, one in alike.items()},
         ),
     )
     run_stage(run, root, load)
+
+
+def write_pairs(files: "StageFiles", settings: Any, known: tuple[Any, Any, Any]) -> None:
+    """Fold one RNA and write stage A's files.
+
+    Args:
+        files: of the RNA.
+        settings: of stage A.
+        known: a given structure or None, reactivities or None, and the settings of the search for templates.
+    """
+    from rna_predict.formats.dot_bracket import write_dbn
+    from rna_predict.stage_a_adjacency.family import write_family
+    from rna_predict.stage_a_adjacency.stage import predict_adjacency
+
+    adjacency = predict_adjacency(files.sequence(), settings, *known)
+    adjacency.save(files.path("a_adjacency.safetensors"))
+    write_dbn(adjacency, files.path("a_adjacency.dbn"))
+    write_family(adjacency, settings, files.path("a_family.a3m"), files.path("a_family.json"))
 
 
 def stage_b(

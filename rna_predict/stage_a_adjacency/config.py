@@ -12,6 +12,7 @@ READOUTS = ("auto", "mea", "centroid", "mfe", "rooks")
 PSEUDOKNOTS = ("auto", "off", "threshknot", "crossing", "iterative")
 GIVEN_MODES = ("override", "constrain")
 FAMILY_MODES = ("auto", "off")
+TEMPLATE_MODES = ("auto", "off")
 
 
 @dataclass(kw_only=True)
@@ -137,13 +138,24 @@ class StageAConfig:
     family_exclude: list[str] = field(default_factory=list)
     """Accessions of families that are left out, e.g. [RF00005]; for measuring across families."""
 
+    templates: str = "auto"
+    """`auto` looks for known structures like the RNA, as the settings of `templates` say, and folds again under the
+    pairs of those it finds; `off` does not. Chosen, with the numbers below, in
+    docs/decisions/0027-pairs-of-pdb-rnas.md."""
+
+    template_weight: float = 3.0
+    """kcal/mol by which a pair of the best template is favoured, times the TM-score that is expected of it."""
+
+    template_loop_weight: float = 1.0
+    """kcal/mol that another pair costs whose residue stands in a loop of the best template, times the same."""
+
     max_length: int = 3000
     """Longest sequence in nt: the default takes 8 minutes and 4.8 GB at 3,000 nt on one thread, cubic in time."""
 
     def __post_init__(self) -> None:
         """Raise ConfigError, naming the field and what it may be."""
         choices = {"backend": BACKEND_NAMES, "readout": READOUTS, "given_mode": GIVEN_MODES, "pseudoknots": PSEUDOKNOTS}
-        choices |= {"family": FAMILY_MODES, "energy_parameters": PARAMETERS}
+        choices |= {"family": FAMILY_MODES, "energy_parameters": PARAMETERS, "templates": TEMPLATE_MODES}
         for name, known in choices.items():
             value = getattr(self, name)
             if value not in known:
@@ -170,6 +182,8 @@ class StageAConfig:
             "family_weight": (0.0, 20.0),
             "family_loop_weight": (0.0, 20.0),
             "family_knot_weight": (0.0, 20.0),
+            "template_weight": (0.0, 20.0),
+            "template_loop_weight": (0.0, 20.0),
             "max_length": (1, 100_000),
         }
         for name, (low, high) in ranges.items():

@@ -117,7 +117,8 @@ def _mixed(fold: Fold, knot: Knot, thermal: float) -> Fold:
     for i, j in knot.helix.pairs:
         partner_L[i], partner_L[j] = j, i
         mixture_LL[i, j] += weight
-    free_energy = None if fold.free_energy is None else fold.free_energy + thermal * float(np.log(1.0 - weight))
+    lowered = thermal * float(np.logaddexp(0.0, -knot.gain / thermal))
+    free_energy = None if fold.free_energy is None else fold.free_energy - lowered
     return dataclasses.replace(
         fold, probability_LL=pair_probabilities(mixture_LL), partner_L=partner_L, free_energy=free_energy
     )

@@ -16,6 +16,8 @@ from rna_predict.stage_a_adjacency.given import given_evidence, override
 from rna_predict.stage_a_adjacency.matching import with_matching
 from rna_predict.stage_a_adjacency.pseudoknots import with_pseudoknots
 from rna_predict.stage_a_adjacency.reactivity import reactivity_evidence
+from rna_predict.stage_a_adjacency.template_pairs import template_evidence
+from rna_predict.templates.config import TemplatesConfig
 
 logger = logging.getLogger(__name__)
 
@@ -28,11 +30,19 @@ def predict_adjacency(
     config: StageAConfig,
     given: GivenStructure | None = None,
     reactivity: Reactivity | None = None,
+    templates: TemplatesConfig | None = None,
 ) -> Adjacency:
     """Fold one RNA, or take or respect the structure that the user gives.
 
     The provenance's method says which: `given`, or the backend and each source of evidence, as in `viennarna`,
-    `viennarna+given`, `viennarna+reactivity`, `viennarna+family`.
+    `viennarna+given`, `viennarna+reactivity`, `viennarna+family`, `viennarna+family+templates`.
+
+    Args:
+        sequence: the RNA.
+        config: settings.
+        given: a secondary structure to keep to.
+        reactivity: chemical probing.
+        templates: how known structures are looked for whose pairs count; without it none are.
 
     Raises:
         InputError: longer than `max_length`, a given structure or reactivities of another length, or sources that
@@ -42,12 +52,24 @@ def predict_adjacency(
     """
     _check(sequence, config, given, reactivity)
     if given is not None and config.given_mode == "override":
-        fold, method, inputs = override(sequence.sequence, given, config), "given", {"given": given.digest()}
-    else:
-        evidence = gather(sequence, config, given, reactivity)
-        fold = fold_with(sequence.sequence, config, evidence, sequence.breaks)
-        method = "+".join([config.backend, *(source.name for source in evidence)])
-        inputs = {source.name: source.digest for source in evidence}
+        fold = override(sequence.sequence, given, config)
+        return _adjacency(sequence, config, fold, "given", {"given": given.digest()})
+    evidence = gather(sequence, config, given, reactivity)
+    adjacency = _folded(sequence, config, evidence)
+    known = None if templates is None else template_evidence(adjacency, config, templates)
+    return adjacency if known is None else _folded(sequence, config, [*evidence, known])
+
+
+def _folded(sequence: RnaSequence, config: StageAConfig, evidence: list[Evidence]) -> Adjacency:
+    """What the backend makes of the sequence and the evidence."""
+    fold = fold_with(sequence.sequence, config, evidence, sequence.breaks)
+    method = "+".join([config.backend, *(source.name for source in evidence)])
+    return _adjacency(sequence, config, fold, method, {source.name: source.digest for source in evidence})
+
+
+def _adjacency(
+    sequence: RnaSequence, config: StageAConfig, fold: Fold, method: str, inputs: dict[str, str]
+) -> Adjacency:
     return Adjacency(
         id=sequence.id,
         sequence=sequence.sequence,
@@ -61,7 +83,7 @@ def predict_adjacency(
         ),
         probability_LL=fold.probability_LL,
         partner_L=fold.matching,
-        given=given is not None,
+        given="given" in inputs,
         families=stated_families(sequence, config),
     )
 

@@ -32,7 +32,7 @@ command, *rest = sys.argv[1:]
 print("attempt of", command)
 parser = argparse.ArgumentParser()
 OPTIONS = "root config config-dir threads out given reactivity msa ambiguous stage stages weights untrained partial"
-for name in (*OPTIONS.split(), "samples", "name", "url", "release", "sequences", "confidence"):
+for name in (*OPTIONS.split(), "templates-config", "samples", "name", "url", "release", "sequences", "confidence"):
     parser.add_argument(f"--{name}")
 parser.add_argument("words", nargs="*")
 options = parser.parse_intermixed_args(rest)

@@ -7,6 +7,8 @@ rule stage_a_batch:
         given=files_of_batch(structure_of),
         reactivity=files_of_batch(reactivity_of),
         library=library_of_config,
+        templates=template_library_of_config,
+        templates_config=rules.resolve_config.output.settings.replace("{stage}", "templates"),
         config=rules.resolve_config.output.settings.replace("{stage}", "stage_a"),
     output:
         status=f"{RESULTS}/batches/{{batch}}/stage_a.json",
@@ -33,7 +35,7 @@ rule stage_a_batch:
     shell:
         "python -m rna_predict stage-a --store {params.store:q} --status {output.status:q} --config {input.config:q}"
         " --threads {threads} --attempts-left {resources.attempts_left} --samples {input.samples:q} --ambiguous {params.ambiguous}"
-        " {params.given:q} {params.reactivity:q} {params.ids:q} 2>&1"
+        " --templates-config {input.templates_config:q} {params.given:q} {params.reactivity:q} {params.ids:q} 2>&1"
         " | tee {log:q}.attempt{resources.attempt} > {log:q}"
 
 

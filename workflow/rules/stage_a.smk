@@ -5,6 +5,8 @@ rule stage_a_adjacency:
         given=structure_of,
         reactivity=reactivity_of,
         library=library_of_config,
+        templates=template_library_of_config,
+        templates_config=rules.resolve_config.output.settings.replace("{stage}", "templates"),
         config=rules.resolve_config.output.settings.replace("{stage}", "stage_a"),
     output:
         adjacency=f"{RESULTS}/stages/{{id}}/a_adjacency.safetensors",
@@ -28,5 +30,5 @@ rule stage_a_adjacency:
         reactivity=reactivity_argument,
     shell:
         "python -m rna_predict stage-a --root {params.root:q} --config {input.config:q} --threads {threads}"
-        " {params.given:q} {params.reactivity:q} {wildcards.id:q} 2>&1"
+        " --templates-config {input.templates_config:q} {params.given:q} {params.reactivity:q} {wildcards.id:q} 2>&1"
         " | tee {log:q}.attempt{resources.attempt} > {log:q}"
