@@ -97,10 +97,10 @@ def test_most_models_are_of_the_first_structure(models, most):
 def test_an_alternative_that_cannot_be_built_is_left_out_and_named(hairpin, adjacency, inputs, monkeypatch, caplog):
     whole = assembly.assemble
 
-    def failing(sequence, loops, partner_L, *others):
+    def failing(loops, partner_L, *others):
         if partner_L[0] == 10:
             raise PredictionError("no whole chain")
-        return whole(sequence, loops, partner_L, *others)
+        return whole(loops, partner_L, *others)
 
     monkeypatch.setattr(assembly, "assemble", failing)
     with caplog.at_level(logging.WARNING):
