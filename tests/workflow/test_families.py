@@ -15,14 +15,14 @@ def one(workflow):
 
 
 def test_without_a_word_in_the_config_nothing_is_fetched(one):
-    assert one.planned("--cores", "1", STAGE_A) == {"resolve_config": 1, "prepare_input": 1, "stage_a_adjacency": 1}
+    assert one.planned("--cores", "1", STAGE_A) == {"resolve_config": 2, "prepare_input": 1, "stage_a_adjacency": 1}
 
 
 def test_seeds_are_fetched_and_built_before_stage_a(one):
     one.configure(families={"url": URL, "release": "Rfam 15.0"})
     assert one.done("--cores", "1", STAGE_A) == {
         **{"download_families": 1, "build_families": 1},
-        **{"resolve_config": 1, "prepare_input": 1, "stage_a_adjacency": 1},
+        **{"resolve_config": 2, "prepare_input": 1, "stage_a_adjacency": 1},
     }
     folder = one.folder / "results"
     assert f"--url {URL}" in (folder / "families" / "Rfam.seed.gz").read_text()

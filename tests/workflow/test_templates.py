@@ -1,4 +1,4 @@
-"""Templates follow stage A; a library of one's own, as a file or a folder, is an input and a setting."""
+"""Templates follow stage A, which looks for them as well; a library of one's own is an input of both, and a setting."""
 
 import pytest
 
@@ -21,10 +21,10 @@ def test_templates_need_stage_a_and_their_settings(one):
     assert "library" not in (one.folder / "results" / "config" / "templates.yaml").read_text()
 
 
-def test_a_changed_setting_reruns_the_templates_alone(one):
+def test_a_changed_setting_reruns_stage_a_and_the_templates(one):
     one.done("--cores", "1", TEMPLATES)
     one.configure(templates={"overrides": ["max_hits=2"]})
-    assert one.planned("--cores", "1", TEMPLATES) == {"resolve_config": 1, "templates": 1}
+    assert one.planned("--cores", "1", TEMPLATES) == {"resolve_config": 1, "stage_a_adjacency": 1, "templates": 1}
 
 
 @pytest.mark.parametrize("kind", ["file", "folder"])
@@ -37,7 +37,7 @@ def test_a_library_of_ones_own_is_an_input(one, kind):
     one.done("--cores", "1", TEMPLATES)
     assert f"templates.library='{library}'" in (one.folder / "results" / "config" / "templates.yaml").read_text()
     content.write_text("second")
-    assert one.planned("--cores", "1", TEMPLATES) == {"templates": 1}
+    assert one.planned("--cores", "1", TEMPLATES) == {"stage_a_adjacency": 1, "templates": 1}
 
 
 def test_an_unknown_key_is_refused(one):
