@@ -1,5 +1,7 @@
 """Homologs for the trunk: searched once for each RNA that brings no alignment, where the config names a database."""
 
+import json
+
 import pytest
 
 TRNA = "GCGGAUUUAGCUCAGUUGGGAGAGCGCCAGACUGAAGAUCUGGAGGUCCUGUGUUCGAUCCACAGAAUUCGCACCA"
@@ -44,3 +46,27 @@ def test_without_networks_and_with_wrong_keys_the_config_is_refused(searching):
     path = searching.folder / "config" / "config.yaml"
     path.write_text(path.read_text().replace("untrained: nano\n", ""))
     assert "msa: only the networks read an alignment" in searching.run("-n", code=1)
+
+
+def test_with_batches_one_job_searches_and_one_that_fails_does_not_stop_the_others(searching):
+    folder = searching.folder
+    short = f"id\tsequence\tmsa\ntrna\t{TRNA}\t\nown\tACGUACGU\town.a3m\nlater\t{TRNA[:40]}\t\n"
+    (folder / "config" / "samples.tsv").write_text(short)
+    searching.configure(batches=1, stage_d={"choice": "default", "overrides": ["models=1", "steps=1"]})
+    assert searching.planned()["search_msa_batch"] == 2, "up to 64 nt, and to 128"
+    assert "search_msa" not in searching.planned()
+    (folder / "results" / "msa" / "later.a3m").mkdir(parents=True)
+    batches = folder / "results" / "batches"
+    searching.run(
+        "--cores",
+        "2",
+        "--keep-going",
+        "results/batches/to64nt_1of1/stage_b.json",
+        "results/batches/to128nt_1of1/stage_b.json",
+    )
+    rows = json.loads((batches / "to64nt_1of1" / "stage_b.json").read_text())
+    rows |= json.loads((batches / "to128nt_1of1" / "stage_b.json").read_text())
+    assert {name: row["status"] for name, row in rows.items()} == {"own": "done", "later": "failed", "trna": "done"}
+    assert rows["later"]["reason"].startswith("search_msa: IsADirectoryError")
+    assert (folder / "results" / "msa" / "trna.a3m").read_text().count(">") == 3
+    assert not (folder / "results" / "msa" / "own.a3m").exists()

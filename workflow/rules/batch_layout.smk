@@ -85,6 +85,25 @@ def options_of_batch(option, file_of):
     return options
 
 
+def options_of_owners(option, file_of):
+    """`--<option>=<id>` of each RNA that has such a file."""
+
+    def options(wildcards):
+        return [f"--{option}={name}" for name in members(wildcards.batch) if file_of(SimpleNamespace(id=name))]
+
+    return options
+
+
+def status_before_stage_b(wildcards):
+    """The status of templates, or that of the search for homologs where the config names a database."""
+    return f"{RESULTS}/batches/{wildcards.batch}/{'msa' if 'msa' in config else 'templates'}.json"
+
+
+def runtime_of_searches(wildcards, attempt):
+    """Minutes for the searches of a batch: those of one RNA, 10 for each further one, more with each attempt."""
+    return int(min(MOST_MINUTES, (710 + 10 * len(members(wildcards.batch))) * attempt))
+
+
 def status_of(stage):
     """Input function: what became of an RNA's batch at a stage."""
 

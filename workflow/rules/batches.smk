@@ -71,11 +71,44 @@ rule templates_batch:
         " | tee {log:q}.attempt{resources.attempt} > {log:q}"
 
 
+rule search_msa_batch:
+    """Homologs of the RNAs that bring no alignment, where the config names a database."""
+    input:
+        upstream=rules.templates_batch.output.status,
+        database=database_of_msa,
+    output:
+        status=f"{RESULTS}/batches/{{batch}}/msa.json",
+    log:
+        f"{RESULTS}/logs/batches/{{batch}}/msa.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/batches/{{batch}}/msa.tsv"
+    retries: RETRIES_HERE
+    conda:
+        "../../envs/rna-predict.yaml"
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime=runtime_of_searches,
+        attempt=attempt_number,
+    params:
+        store=STORE,
+        ids=ids_of_batch,
+        rows=rows_of_batch,
+        folder=f"{RESULTS}/msa",
+        own=options_of_owners("own", own_msa_of),
+        options=options_of_msa,
+    shell:
+        "python -m rna_predict msa batch --store {params.store:q} --status {output.status:q} --upstream {input.upstream:q}"
+        " --database {input.database:q} --out {params.folder:q} {params.options:q} --threads {threads} {params.own:q}"
+        " {params.ids:q} 2>&1"
+        " | tee {log:q}.attempt{resources.attempt} > {log:q}"
+
+
 rule stage_b_batch:
     """Torsions and the pair representation."""
     input:
-        upstream=rules.templates_batch.output.status,
-        msa=files_of_batch(msa_of),
+        upstream=status_before_stage_b,
+        msa=files_of_batch(own_msa_of),
         weights=weights_of_config,
         partial=partial_of("stage_b"),
         config=rules.resolve_config.output.settings.replace("{stage}", "stage_b"),

@@ -72,12 +72,17 @@ def structure_of(wildcards):
     return row_of(wildcards).get("structure") or []
 
 
+def own_msa_of(wildcards):
+    """The alignment that the sheet names for the RNA, or no file."""
+    return row_of(wildcards).get("msa") or []
+
+
 def msa_of(wildcards):
     """The alignment of the RNA's homologs: the sheet's, else one that is searched where there is a database, or no file."""
     if "msa" in config and not NETWORK:
         raise WorkflowError("msa: only the networks read an alignment. Set weights or untrained, or remove msa.")
     searched = f"{RESULTS}/msa/{wildcards.id}.a3m" if "msa" in config else []
-    return row_of(wildcards).get("msa") or searched
+    return own_msa_of(wildcards) or searched
 
 
 def database_of_msa(wildcards):
