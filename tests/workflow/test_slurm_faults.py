@@ -135,3 +135,34 @@ def test_a_rerun_of_stage_c_submits_c_and_what_depends_on_it(survived):
     ]
     status = next((workflow.folder / "results" / "batches").glob("*/stage_c.json"))
     assert all(row["found"] for row in json.loads(status.read_text()).values())
+
+
+STUCK = """
+import sys, time
+words = sys.orig_argv
+if "stage-c" in words and words[words.index("--attempts-left") + 1] == "2":
+    time.sleep(900)
+"""
+"""A first attempt at stage C that does not come to its end."""
+
+
+def test_a_job_that_runs_out_of_time_is_tried_again_with_more(copy_of_workflow, tmp_path, cluster):
+    workflow = copy_of_workflow(tmp_path)
+    (workflow.folder / "site").mkdir()
+    (workflow.folder / "site" / "sitecustomize.py").write_text(STUCK)
+    paths = [str(workflow.folder / "site"), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    workflow.environment = cluster | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    workflow.configure(batches=1, **SHORT)
+    workflow.samples("hairpin GGGCUUCGGCCC")
+    first = len(jobs(cluster))
+    process = workflow.start(*LITERAL)
+    (stuck,) = wait_for(
+        lambda: [job for job in of_rule(cluster, "stage_c_batch", first) if job["JobState"] == "RUNNING"], process
+    )
+    command("scontrol", "update", f"JobId={stuck['JobId']}", "TimeLimit=1", env=os.environ | cluster)
+    text, _ = process.communicate(timeout=580)
+    assert process.returncode == 0, text
+    ended, again = of_rule(cluster, "stage_c_batch", first)
+    assert (ended["JobId"], ended["JobState"], again["JobState"]) == (stuck["JobId"], "TIMEOUT", "COMPLETED")
+    assert again["TimeLimit"] > stuck["TimeLimit"], "as it was asked for at first"
+    assert (workflow.folder / "results" / "preds" / "hairpin.pdb").is_file()
