@@ -48,9 +48,9 @@ RecordT = TypeVar("RecordT", bound=Record)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageSettings:
-    """Settings of the three stages; by default those of a prediction."""
+    """Settings of the three stages; by default those of a prediction, for one secondary structure."""
 
-    stage_a: StageAConfig = field(default_factory=StageAConfig)
+    stage_a: StageAConfig = field(default_factory=lambda: StageAConfig(alternatives=0))
     stage_b: StageBConfig = field(default_factory=lambda: StageBConfig(backend="prior-table"))
     stage_c: StageCConfig = field(default_factory=StageCConfig)
 

@@ -149,6 +149,16 @@ class StageAConfig:
     template_loop_weight: float = 1.0
     """kcal/mol that another pair costs whose residue stands in a loop of the best template, times the same."""
 
+    alternatives: int = 1
+    """Most other secondary structures that stages B to D build too, a model for each; 0 for none. Chosen, with the
+    numbers below, in docs/decisions/0028-candidates.md."""
+
+    alternative_doubt: float = 0.3
+    """Least probability that a stem is not there, from which the RNA is folded again without it."""
+
+    alternative_max_length: int = 200
+    """Longest RNA in nt that gets alternatives: each costs stages B and C once more."""
+
     max_length: int = 3000
     """Longest sequence in nt: the default takes 8 minutes and 4.8 GB at 3,000 nt on one thread, cubic in time."""
 
@@ -184,6 +194,9 @@ class StageAConfig:
             "family_knot_weight": (0.0, 20.0),
             "template_weight": (0.0, 20.0),
             "template_loop_weight": (0.0, 20.0),
+            "alternatives": (0, 20),
+            "alternative_doubt": (0.0, 1.0),
+            "alternative_max_length": (0, 100_000),
             "max_length": (1, 100_000),
         }
         for name, (low, high) in ranges.items():

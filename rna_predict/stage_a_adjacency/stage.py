@@ -1,11 +1,14 @@
 """Stage A: a sequence becomes pair probabilities and a valid matching."""
 
 import dataclasses
+import functools
 import logging
+from collections.abc import Sequence
 
 from rna_predict import __version__
 from rna_predict.contracts import Adjacency, GivenStructure, Provenance, Reactivity, RnaSequence, digest_of
 from rna_predict.errors import InputError
+from rna_predict.stage_a_adjacency.alternatives import with_alternatives
 from rna_predict.stage_a_adjacency.backends import BACKENDS
 from rna_predict.stage_a_adjacency.calibrated import calibrated
 from rna_predict.stage_a_adjacency.config import StageAConfig
@@ -57,7 +60,11 @@ def predict_adjacency(
     evidence = gather(sequence, config, given, reactivity)
     adjacency = _folded(sequence, config, evidence)
     known = None if templates is None else template_evidence(adjacency, config, templates)
-    return adjacency if known is None else _folded(sequence, config, [*evidence, known])
+    if known is not None:
+        evidence.append(known)
+        adjacency = _folded(sequence, config, evidence)
+    refold = functools.partial(fold_with, sequence.sequence, config, breaks=sequence.breaks)
+    return with_alternatives(adjacency, evidence, config, refold)
 
 
 def _folded(sequence: RnaSequence, config: StageAConfig, evidence: list[Evidence]) -> Adjacency:
@@ -111,7 +118,7 @@ def family_is_used(sequence: RnaSequence, config: StageAConfig) -> bool:
     return "bonus_LL" in backend.uses
 
 
-def fold_with(sequence: str, config: StageAConfig, evidence: list[Evidence], breaks: tuple[int, ...] = ()) -> Fold:
+def fold_with(sequence: str, config: StageAConfig, evidence: Sequence[Evidence], breaks: tuple[int, ...] = ()) -> Fold:
     """Fold under the evidence, read the matching, and put on top what a nested fold cannot hold.
 
     Several chains, which begin at `breaks` (as in `RnaSequence`), are folded as one complex.

@@ -9,7 +9,7 @@ import numpy as np
 from rna_predict.errors import PredictionError
 from rna_predict.formats.dot_bracket import to_dot_bracket
 from rna_predict.stage_d_diffusion.config import StageDConfig
-from rna_predict.stage_d_diffusion.heuristic_confidence import heuristic_confidence
+from rna_predict.stage_d_diffusion.heuristic_confidence import aligned_error, heuristic_confidence, predicted_tm
 from rna_predict.stage_d_diffusion.inputs import StageDInputs
 from rna_predict.stage_d_diffusion.judged import Confidence, Judged, Sample
 
@@ -27,13 +27,12 @@ def most_alternatives(config: StageDConfig) -> int:
     return min(config.alternatives, (config.models - 1) // 2)
 
 
-def draw_alternatives(inputs: StageDInputs, config: StageDConfig, draw: Draw) -> list[tuple[Sample, Confidence]]:
-    """A model of each other structure, likeliest first; one that is not a good molecule is left out and named.
+def draw_alternatives(inputs: StageDInputs, config: StageDConfig, draw: Draw) -> list[tuple[Sample, StageDInputs]]:
+    """A model of each other structure with its inputs, likeliest first; one that is not a good molecule is left out.
 
-    The seeds are the last of the ensemble's. Confidence is what both structures say, each with its chance: what stage B
-    expects under the other one is not to be had where the first is right.
+    The seeds are the last of the ensemble's. What is left out is named in a warning.
     """
-    found: list[tuple[Sample, Confidence]] = []
+    found: list[tuple[Sample, StageDInputs]] = []
     others = inputs.alternatives()[: most_alternatives(config)]
     for place, other in enumerate(others):
         own = dataclasses.replace(config, models=1, seed=config.seed + config.models - len(others) + place)
@@ -48,31 +47,22 @@ def draw_alternatives(inputs: StageDInputs, config: StageDConfig, draw: Draw) ->
         chance = inputs.adjacency.chance_of(other.adjacency)
         structure = to_dot_bracket(other.adjacency.partner_L)
         log.info("%s: alternative %d, of a chance of at most %.2f: %s", inputs.id, place + 1, chance, structure)
-        found.append((sample, _confidence(sample, inputs, other, chance)))
+        found.append((sample, other))
     return found
 
 
-def _confidence(sample: Sample, first: StageDInputs, other: StageDInputs, chance: float) -> Confidence:
-    believed = dataclasses.replace(first.adjacency, partner_L=other.adjacency.partner_L, alternatives=())
-    xyz_SLA3 = sample.xyz_LA3[None]
-    under_other = heuristic_confidence(xyz_SLA3, other.adjacency, other.embeddings)[0]
-    under_first = heuristic_confidence(xyz_SLA3, believed, first.embeddings)[0]
-
-    def mean(one: np.ndarray, two: np.ndarray) -> np.ndarray:
-        return (chance * one + (1 - chance) * two).astype(np.float32)
-
-    return Confidence(
-        plddt_LA=mean(under_other.plddt_LA, under_first.plddt_LA),
-        pae_LL=mean(under_other.pae_LL, under_first.pae_LL),
-        pde_LL=mean(under_other.pde_LL, under_first.pde_LL),
-        ptm=chance * under_other.ptm + (1 - chance) * under_first.ptm,
-    )
-
-
-def behind(judged: Judged, others: list[tuple[Sample, Confidence]], scores: list[float]) -> Judged:
+def behind(
+    judged: Judged, first: StageDInputs, others: list[tuple[Sample, StageDInputs]], scores: list[float]
+) -> Judged:
     """The ensemble with models of other structures behind its own: a score counts as at most the lowest of its own.
 
     Energies of two structures do not say which is right (docs/decisions/0028-candidates.md).
+
+    Args:
+        judged: models of the first structure.
+        first: what they were made from.
+        others: of `draw_alternatives`.
+        scores: of each of these.
     """
     if not others:
         return judged
@@ -84,7 +74,29 @@ def behind(judged: Judged, others: list[tuple[Sample, Confidence]], scores: list
     return dataclasses.replace(
         judged,
         samples=[*judged.samples, *named],
-        confidences=[*judged.confidences, *(confidence for _, confidence in others)],
+        confidences=[*judged.confidences, *(_confidence(sample, judged, first, other) for sample, other in others)],
         scores=[*judged.scores, *(min(score, lowest) for score in scores)],
         method=f"{judged.method}; {len(others)} models on other secondary structures",
+    )
+
+
+def _confidence(sample: Sample, judged: Judged, first: StageDInputs, other: StageDInputs) -> Confidence:
+    """What both structures say, each with its chance; the error is at least the distance from the first's models."""
+    chance = first.adjacency.chance_of(other.adjacency)
+    believed = dataclasses.replace(first.adjacency, partner_L=other.adjacency.partner_L, alternatives=())
+    xyz_SLA3 = sample.xyz_LA3[None]
+    under_other = heuristic_confidence(xyz_SLA3, other.adjacency, other.embeddings)[0]
+    under_first = heuristic_confidence(xyz_SLA3, believed, first.embeddings)[0]
+
+    def mean(one: np.ndarray, two: np.ndarray) -> np.ndarray:
+        return (chance * one + (1 - chance) * two).astype(np.float32)
+
+    together_SLA3 = np.stack([sample.xyz_LA3, *(one.xyz_LA3 for one in judged.samples)])
+    spread_LL = aligned_error(together_SLA3, 0).astype(np.float32)
+    pae_LL = np.maximum(mean(under_other.pae_LL, under_first.pae_LL), spread_LL)
+    return Confidence(
+        plddt_LA=mean(under_other.plddt_LA, under_first.plddt_LA),
+        pae_LL=pae_LL,
+        pde_LL=mean(under_other.pde_LL, under_first.pde_LL),
+        ptm=predicted_tm(pae_LL),
     )

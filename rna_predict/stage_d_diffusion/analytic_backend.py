@@ -43,7 +43,7 @@ def analytic_models(inputs: StageDInputs, config: StageDConfig) -> Judged:
         confidence_kind="heuristic",
         method=f"{METHOD}; distances: {inputs.embeddings.provenance.method}",
     )
-    return behind(judged, others, [energy_score(sample) for sample, _ in others])
+    return behind(judged, inputs, others, [energy_score(sample) for sample, _ in others])
 
 
 def _drawn(inputs: StageDInputs, config: StageDConfig) -> list[Sample]:

@@ -15,7 +15,11 @@ from rna_predict.stage_c_reconstruction.config import StageCConfig
 from rna_predict.stage_c_reconstruction.stage import reconstruct
 from rna_predict.stage_d_diffusion.alternative_models import most_alternatives
 from rna_predict.stage_d_diffusion.config import StageDConfig
-from rna_predict.stage_d_diffusion.heuristic_confidence import heuristic_confidence
+from rna_predict.stage_d_diffusion.heuristic_confidence import (
+    aligned_error,
+    heuristic_confidence,
+    predicted_tm,
+)
 from rna_predict.stage_d_diffusion.inputs import StageDInputs
 from rna_predict.stage_d_diffusion.stage import sample_ensemble
 
@@ -87,6 +91,9 @@ def test_confidence_of_an_alternative_is_what_both_structures_say_by_its_chance(
     first = heuristic_confidence(model.xyz_LA3[None], believed, inputs.embeddings)[0]
     expected = chance * own.plddt_LA + (1 - chance) * first.plddt_LA
     np.testing.assert_allclose(model.plddt_LA, expected, atol=1e-3)
+    together_SLA3 = np.stack([model.xyz_LA3, *(one.xyz_LA3 for one in found.models[:-1])])
+    assert (model.pae_LL >= aligned_error(together_SLA3, 0) - 1e-4).all()
+    assert model.ptm == predicted_tm(model.pae_LL)
 
 
 @pytest.mark.parametrize(("models", "most"), [(1, 0), (2, 0), (3, 1), (4, 1), (5, 2), (9, 2)])
