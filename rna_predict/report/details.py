@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from rna_predict.chemistry.chains import CHAIN_SEPARATOR, split_chains
 from rna_predict.contracts import Motif
 from rna_predict.evaluation.geometry_report import GeometryReport
 from rna_predict.formats.dot_bracket import to_dot_bracket
@@ -69,17 +70,26 @@ def entry_of_finished(finished: Finished) -> Entry:
         InputError: a model's base pairs cannot be annotated.
         PredictionError: ViennaRNA has no layout for the structure.
     """
-    wanted = subject_of_adjacency(finished.adjacency).pairs
     measured = [
-        measure(finished.ensemble.rna, model, rank, wanted)
+        measure(finished.ensemble.rna, model, rank, finished.structure_of(model).pairs)
         for rank, model in enumerate(finished.ensemble.models, start=1)
     ]
     best = measured[0]
     return Entry(
         row=_row(finished, best),
         panel=packed(_panel(finished)),
-        models=tuple(packed(model_details(one, best.structure)) for one in measured),
+        models=tuple(packed(model_details(one, best.structure) | _other(finished, one)) for one in measured),
     )
+
+
+def _other(finished: Finished, measured: Measured) -> dict[str, Any]:
+    """What the page says of the secondary structure of a model that has not stage A's first."""
+    structure = finished.structure_of(measured.model)
+    if structure is finished.adjacency:
+        return {"other": None}
+    text = CHAIN_SEPARATOR.join(split_chains(to_dot_bracket(structure.partner_L), structure.breaks))
+    pairs = [list(pair) for pair in structure.pairs]
+    return {"other": {"structure": text, "pairs": pairs, "chance": round(finished.adjacency.chance_of(structure), 2)}}
 
 
 def _row(finished: Finished, best: Measured) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from rna_predict.contracts import Adjacency, Ensemble, Provenance
+from rna_predict.contracts import Adjacency, Ensemble, Model, Provenance, alternatives_of
 from rna_predict.contracts.templates import Motif, TemplateHit
 from rna_predict.report.costs import Cost
 
@@ -43,6 +43,11 @@ class Finished:
     def id(self) -> str:
         """Its name."""
         return self.ensemble.id
+
+    def structure_of(self, model: Model) -> Adjacency:
+        """The secondary structure that a model is of: stage A's first, or one of its alternatives."""
+        place = int(model.terms.get("alternative", 0))
+        return alternatives_of(self.adjacency)[place - 1] if place else self.adjacency
 
     @property
     def sequence(self) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from rna_predict.contracts import alternatives_of
 from rna_predict.errors import PredictionError
 from rna_predict.formats.dot_bracket import to_dot_bracket
 from rna_predict.stage_d_diffusion.config import StageDConfig
@@ -16,7 +17,7 @@ from rna_predict.stage_d_diffusion.judged import Confidence, Judged, Sample
 log = logging.getLogger(__name__)
 
 TERM = "alternative"
-"""Term of a model that says which alternative it has, from 1; models of the first structure have none."""
+"""Term of a model that says which of the adjacency's alternatives it is of, from 1; those of the first have none."""
 
 Draw = Callable[[StageDInputs, StageDConfig], list[Sample]]
 """Samples of one secondary structure."""
@@ -66,9 +67,10 @@ def behind(
     """
     if not others:
         return judged
+    known = [structure.digest() for structure in alternatives_of(first.adjacency)]
     named = [
-        dataclasses.replace(sample, terms=sample.terms | {TERM: float(place)})
-        for place, (sample, _) in enumerate(others, start=1)
+        dataclasses.replace(sample, terms=sample.terms | {TERM: 1.0 + known.index(other.adjacency.digest())})
+        for sample, other in others
     ]
     lowest = min(judged.scores)
     return dataclasses.replace(

@@ -19,8 +19,8 @@ PLDDT_WEIGHTS = (-0.145, 0.99, 0.28)
 """pLDDT / 100 = first + second · `expected_lddt` + third · stem certainty (half of it outside stems).
 
 Least squares on the residues of the best-ranked models of the 28 validation targets, each target weighing the same;
-left out one by one, pLDDT and true lDDT of a target's residues correlate with a mean r of 0.66; the first was lowered by
-0.03 when known loops had made stage B surer of itself (decision 0021)."""
+left out one by one, pLDDT and true lDDT of a target's residues correlate with a mean r of 0.66. The first was lowered
+by 0.03 when known loops had made stage B surer of itself (decision 0021)."""
 
 
 def pair_certainty(adjacency: Adjacency) -> np.ndarray:

@@ -134,6 +134,7 @@ function drawChecks() {
   });
   byId("checks").tBodies[0].replaceChildren(...rows);
   const where = [];
+  if (model.other) where.push(`This model is of another secondary structure, of a chance of at most ${model.other.chance}: ${model.other.structure}.`);
   if (model.breaks.length) where.push(`Breaks after ${model.breaks.map(residueName).join(", ")}.`);
   if (model.clashes.length) where.push(`Clashes${model.clashes.length >= REPORT.clashes_shown ? ` (the first ${REPORT.clashes_shown})` : ""}: ${model.clashes.slice(0, 6).map((pair) => pair.map(atomName).join(" – ")).join("; ")}${model.clashes.length > 6 ? " …" : ""}.`);
   where.push(panel.confidence_kind === "heuristic" ? "pLDDT, pTM and PAE come from formulas (heuristic), not from a trained confidence head: read them as guesses." : "pLDDT, pTM and PAE come from the network's confidence head.");
@@ -218,7 +219,8 @@ function paintDrawing() {
 function drawNotes() {
   const { panel, model } = view;
   const built = new Set(model.canonical.map(([i, j]) => i * 10000 + j));
-  const formed = panel.pairs.filter(([i, j]) => built.has(i * 10000 + j)).length;
+  const wanted = model.other?.pairs ?? panel.pairs;
+  const formed = wanted.filter(([i, j]) => built.has(i * 10000 + j)).length;
   const swatch = (colour, text) => {
     const square = make("i", { class: "swatch" });
     square.style.background = colour;
@@ -230,7 +232,7 @@ function drawNotes() {
     swatch("#2f45a8", "below: canonical pair"), swatch("#d55e00", "other pair"), swatch("#d3d8e2", "contact"),
   );
   const left = panel.dots_left_out ? ` ${plural(panel.dots_left_out, "dot")} below that are left out for room.` : "";
-  byId("dots-note").textContent = `Model ${model.rank} forms ${formed} of ${plural(panel.pairs.length, "pair")} of stage A; it has ${plural(model.canonical.length, "canonical pair")} and ${plural(model.other_pairs.length, "other", "others")}. Dots: p > ${panel.dot_threshold}, area by p.${left} Contact: heavy atoms within ${REPORT.contact} Å, at least ${REPORT.apart} residues apart.`;
+  byId("dots-note").textContent = `Model ${model.rank} forms ${formed} of ${plural(wanted.length, "pair")} of ${model.other ? "its structure" : "stage A"}; it has ${plural(model.canonical.length, "canonical pair")} and ${plural(model.other_pairs.length, "other", "others")}. Dots: p > ${panel.dot_threshold}, area by p.${left} Contact: heavy atoms within ${REPORT.contact} Å, at least ${REPORT.apart} residues apart.`;
   const width = model.pae_width > 1 ? ` Each cell is the mean of ${model.pae_width} × ${model.pae_width} residues.` : "";
   const mean = model.pae.reduce((sum, value) => sum + value, 0) / model.pae.length / 10;
   byId("pae-note").textContent = `Error expected of the column's residue when the row's is aligned; mean ${mean.toFixed(1)} Å.${width}`;
