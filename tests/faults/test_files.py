@@ -3,6 +3,7 @@
 import os
 import random
 import shutil
+import signal
 import time
 from pathlib import Path
 
@@ -206,7 +207,9 @@ def test_fault_20_two_identical_runs_in_one_folder(run, predicted, command, tmp_
     while not (tmp_path / "out" / "status.tsv").exists():
         assert time.monotonic() < deadline
         time.sleep(0.005)
+    os.kill(first, signal.SIGSTOP)  # on a busy machine it would be done before the second has started
     result = run(*command)
+    os.kill(first, signal.SIGCONT)
     assert result.code == 2
     assert "another run is writing there" in result.err
     assert ended(first) == 0
