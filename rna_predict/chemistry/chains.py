@@ -16,6 +16,16 @@ def split_chains(text: str, breaks: tuple[int, ...]) -> list[str]:
     return [text[start:stop] for start, stop in itertools.pairwise((0, *breaks, len(text)))]
 
 
+def marked(text: str, breaks: tuple[int, ...]) -> str:
+    """Letters, or marks of residues, with `CHAIN_SEPARATOR` between chains."""
+    return CHAIN_SEPARATOR.join(split_chains(text, breaks))
+
+
+def spaced(length: int, breaks: tuple[int, ...], between: int) -> np.ndarray:
+    """int64 [L], place of each residue where `between` places are left out between two chains."""
+    return np.arange(length) + between * chain_of(length, breaks)
+
+
 def chain_of(length: int, breaks: tuple[int, ...]) -> np.ndarray:
     """int64 [L], index of each residue's chain."""
     return np.searchsorted(np.array(breaks, dtype=np.int64), np.arange(length), side="right")

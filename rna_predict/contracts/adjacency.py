@@ -6,7 +6,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from rna_predict.chemistry.residues import CANONICAL_PAIRS
-from rna_predict.contracts.loops import find_stems
+from rna_predict.contracts.loops import Stem, find_stems
 from rna_predict.contracts.record import Record, array
 from rna_predict.errors import ContractError
 
@@ -18,6 +18,11 @@ def too_near(i: int, j: int, breaks: tuple[int, ...]) -> bool:
     """Whether residues i and j are too near in one chain to pair; across a break between chains any two may."""
     first, second = min(i, j), max(i, j)
     return second - first <= MIN_LOOP and (first == second or not any(first < start <= second for start in breaks))
+
+
+def stem_probability(probability_LL: np.ndarray, stem: Stem) -> float:
+    """Mean probability of a stem's pairs."""
+    return float(np.mean([probability_LL[i, j] for i, j in stem.pairs]))
 
 
 class FamilyFound(NamedTuple):
@@ -121,11 +126,11 @@ class Adjacency(Record):
     def chance_of(self, other: "Adjacency") -> float:
         """Largest probability that another matching can have here: that the surest stem that it lacks is not there."""
         lost = [
-            np.mean([self.probability_LL[i, j] for i, j in stem.pairs])
+            stem_probability(self.probability_LL, stem)
             for stem in find_stems(self.partner_L)
             if all(other.partner_L[i] != j for i, j in stem.pairs)
         ]
-        return 1.0 - float(max(lost, default=0.0))
+        return 1.0 - max(lost, default=0.0)
 
     @property
     def pairs(self) -> list[tuple[int, int]]:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from rna_predict.chemistry.chains import CHAIN_SEPARATOR, split_chains
+from rna_predict.chemistry.chains import CHAIN_SEPARATOR, marked, split_chains
 from rna_predict.chemistry.residues import RESIDUES
 from rna_predict.errors import ContractError
 
@@ -55,7 +55,7 @@ class RnaSequence:
     @property
     def text(self) -> str:
         """All chains with `&` between them."""
-        return CHAIN_SEPARATOR.join(self.chains)
+        return marked(self.sequence, self.breaks)
 
 
 def checked_breaks(id: str, length: int, breaks: Iterable[int]) -> tuple[int, ...]:

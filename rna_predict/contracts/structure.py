@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rna_predict.chemistry.chains import chain_of
+from rna_predict.chemistry.chains import spaced
 from rna_predict.chemistry.residues import ATOMS, MAX_ATOMS, RESIDUES
 from rna_predict.contracts.sequence import checked_breaks
 from rna_predict.errors import ContractError
@@ -66,7 +66,7 @@ def whole_structure(id: str, sequence: str, xyz_LA3: np.ndarray, breaks: tuple[i
         sequence=sequence,
         xyz_LA3=xyz_LA3.astype(np.float64),
         mask_LA=full_mask(sequence),
-        number_L=np.arange(1, len(sequence) + 1) + chain_of(len(sequence), breaks),
+        number_L=spaced(len(sequence), breaks, 1) + 1,
         breaks=breaks,
     )
 

@@ -11,7 +11,7 @@ from scipy.sparse.csgraph import shortest_path
 from scipy.spatial import KDTree
 from torch import Tensor
 
-from rna_predict.chemistry.chains import chain_of
+from rna_predict.chemistry.chains import spaced
 from rna_predict.chemistry.radii import ACCEPTORS, CLASH_OVERLAP, DONORS, HYDROGEN_BOND_ALLOWANCE, VDW_RADIUS
 from rna_predict.chemistry.residues import (
     ATOMS,
@@ -122,7 +122,7 @@ def contact_table(sequence: str, breaks: tuple[int, ...] = ()) -> ContactTable:
         ring_weight[n, : len(ring)] = 1 / len(ring)
     centres = [ring[0] // MAX_ATOMS for ring in rings]
     return ContactTable(
-        number_K=np.array(residue + centres) + chain_of(len(sequence), breaks)[residue + centres],
+        number_K=spaced(len(sequence), breaks, 1)[residue + centres],
         letter_K=np.array([RESIDUES.index(sequence[i]) for i in residue + centres]),
         slot_K=np.array(slot + [MAX_ATOMS] * len(rings)),
         radius_K=np.array(radius + [RING_RADIUS] * len(rings)),

@@ -5,7 +5,7 @@ from string import ascii_lowercase, ascii_uppercase
 
 import numpy as np
 
-from rna_predict.chemistry.chains import CHAIN_SEPARATOR, split_chains
+from rna_predict.chemistry.chains import marked
 from rna_predict.contracts import atomic_path
 from rna_predict.contracts.adjacency import Adjacency
 from rna_predict.contracts.loops import crossings, find_stems
@@ -119,7 +119,7 @@ def write_dbn(adjacency: Adjacency, path: Path) -> None:
     Raises:
         InputError: more than thirty bracket levels would be needed.
     """
-    structure = CHAIN_SEPARATOR.join(split_chains(to_dot_bracket(adjacency.partner_L), adjacency.breaks))
+    structure = marked(to_dot_bracket(adjacency.partner_L), adjacency.breaks)
     text = f">{adjacency.id}\n{adjacency.rna.text}\n{structure}\n"
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")

@@ -2,7 +2,7 @@
 
 | format  | endings                    | content                                                                   |
 |---------|----------------------------|---------------------------------------------------------------------------|
-| dbn     | .dbn .db .dot .dotbracket  | optional `>id` and sequence, then the structure (`&` between chains)       |
+| dbn     | .dbn .db .dot .dotbracket  | `>id` and sequence where wanted, structure, `&` between chains; several   |
 | ct      | .ct                        | `L title`, then index, base, previous, next, partner, index               |
 | bpseq   | .bpseq                     | index, base, partner                                                      |
 | matrix  | .matrix .mat .bppm         | L rows of L pair probabilities, symmetric                                 |

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rna_predict.chemistry.chains import CHAIN_SEPARATOR, split_chains
+from rna_predict.chemistry.chains import marked
 from rna_predict.contracts import Motif
 from rna_predict.evaluation.geometry_report import GeometryReport
 from rna_predict.formats.dot_bracket import to_dot_bracket
@@ -87,7 +87,7 @@ def _other(finished: Finished, measured: Measured) -> dict[str, Any]:
     structure = finished.structure_of(measured.model)
     if structure is finished.adjacency:
         return {"other": None}
-    text = CHAIN_SEPARATOR.join(split_chains(to_dot_bracket(structure.partner_L), structure.breaks))
+    text = marked(to_dot_bracket(structure.partner_L), structure.breaks)
     pairs = [list(pair) for pair in structure.pairs]
     return {"other": {"structure": text, "pairs": pairs, "chance": round(finished.adjacency.chance_of(structure), 2)}}
 

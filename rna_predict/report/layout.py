@@ -6,7 +6,7 @@ import numpy as np
 import RNA
 from scipy.spatial import KDTree
 
-from rna_predict.chemistry.chains import chain_of, split_chains
+from rna_predict.chemistry.chains import spaced, split_chains
 from rna_predict.contracts.loops import decompose
 from rna_predict.errors import PredictionError
 
@@ -70,7 +70,7 @@ def lay_out(partner_L: np.ndarray, breaks: tuple[int, ...] = ()) -> Layout:
         PredictionError: no layout has finite coordinates.
     """
     structure = ("." * BETWEEN).join(split_chains(skeleton(partner_L), breaks))
-    place_L = np.arange(len(partner_L)) + BETWEEN * chain_of(len(partner_L), breaks)
+    place_L = spaced(len(partner_L), breaks, BETWEEN)
     found: list[Layout] = []
     for name in LAYOUTS:
         layout = _layout(structure, name)

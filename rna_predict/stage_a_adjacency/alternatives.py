@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from rna_predict.contracts import Adjacency
+from rna_predict.contracts.adjacency import stem_probability
 from rna_predict.contracts.loops import Stem, find_stems
 from rna_predict.stage_a_adjacency.backends import BACKENDS
 from rna_predict.stage_a_adjacency.config import StageAConfig
@@ -61,11 +62,6 @@ def with_alternatives(
                 )
             )
     return replace(adjacency, alternatives=tuple(found))
-
-
-def stem_probability(probability_LL: np.ndarray, stem: Stem) -> float:
-    """Mean probability of a stem's pairs."""
-    return float(np.mean([probability_LL[i, j] for i, j in stem.pairs]))
 
 
 def without_stem(stem: Stem, evidence: Sequence[Evidence], length: int) -> list[Evidence]:

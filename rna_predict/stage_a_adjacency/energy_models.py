@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 import RNA
 
-from rna_predict.chemistry.chains import CHAIN_SEPARATOR, split_chains
+from rna_predict.chemistry.chains import marked
 
 PARAMETER_SETS: dict[str, Callable[[], int]] = {
     "turner2004": RNA.params_load_RNA_Turner2004,
@@ -34,7 +34,7 @@ def compound_under(sequence: str, parameters: str, model: RNA.md, breaks: tuple[
     """
     PARAMETER_SETS[parameters]()
     model.temperature += APART * list(PARAMETER_SETS).index(parameters)
-    compound = RNA.fold_compound(CHAIN_SEPARATOR.join(split_chains(sequence, breaks)), model)
+    compound = RNA.fold_compound(marked(sequence, breaks), model)
     compound.exp_params_rescale()  # the Boltzmann factors are made here, not when the partition function asks for them
     return compound
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from rna_predict.chemistry.chains import chain_of
+from rna_predict.chemistry.chains import spaced
 from rna_predict.chemistry.residues import CANONICAL_PAIRS
 from rna_predict.contracts.adjacency import MIN_LOOP
 from rna_predict.errors import PredictionError
@@ -96,5 +96,5 @@ def can_pair(sequence: str, breaks: tuple[int, ...] = ()) -> np.ndarray:
     legal = np.zeros((len(sequence), len(sequence)), dtype=bool)
     for first, second in CANONICAL_PAIRS:
         legal |= (letters[:, None] == first) & (letters == second)
-    place = np.arange(len(sequence)) + MIN_LOOP * chain_of(len(sequence), breaks)
+    place = spaced(len(sequence), breaks, MIN_LOOP)
     return legal & (np.abs(np.subtract.outer(place, place)) > MIN_LOOP)

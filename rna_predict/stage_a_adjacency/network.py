@@ -13,13 +13,12 @@ as a placement of rooks that do not attack each other (`krook`). What differs fr
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rna_predict.chemistry.chains import chain_of
+from rna_predict.chemistry.chains import spaced
 from rna_predict.nn.architecture import Architecture
 from rna_predict.nn.layers import Linear, layer_norm
 from rna_predict.nn.pair_unet import Convolution, ConvolutionBlock, PairUNet, mask_of, over_channels
@@ -256,7 +255,7 @@ def log_rows(pair_BLL: Float[Tensor, "b l l"], alone_BL: Float[Tensor, "b l"]) -
 
 def places_apart(length: int, breaks: tuple[int, ...]) -> Int[Tensor, " l"]:
     """Place of each residue where `GAP` places lie between two chains."""
-    return torch.from_numpy(np.arange(length) + GAP * chain_of(length, breaks))
+    return torch.from_numpy(spaced(length, breaks, GAP))
 
 
 def distance_bins(length: int, device: torch.device) -> Int[Tensor, "l l"]:

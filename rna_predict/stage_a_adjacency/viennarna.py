@@ -9,7 +9,7 @@ pseudo-energy to a pair that closes a loop in which a chain ends.
 import numpy as np
 import RNA
 
-from rna_predict.chemistry.chains import chain_of, split_chains
+from rna_predict.chemistry.chains import spaced, split_chains
 from rna_predict.contracts.adjacency import MIN_LOOP
 from rna_predict.errors import PredictionError
 from rna_predict.formats.dot_bracket import from_dot_bracket
@@ -92,13 +92,13 @@ def mea_matching(sequence: str, probability_LL: np.ndarray, gamma: float, breaks
         breaks: first residue of each chain but the first.
     """
     legal = np.triu(np.where(can_pair(sequence, breaks), probability_LL, 0.0), k=1)
-    place_L = np.arange(len(sequence)) + MIN_LOOP * chain_of(len(sequence), breaks)
+    place_L = spaced(len(sequence), breaks, MIN_LOOP)
     listed = [
         RNA.ep(int(place_L[i]) + 1, int(place_L[j]) + 1, float(legal[i, j]), RNA.PLIST_TYPE_BASEPAIR)
         for i, j in np.argwhere(legal)
     ]
     if not listed:
         return np.full(len(sequence), -1, dtype=np.int32)
-    spaced = ("A" * MIN_LOOP).join(split_chains(sequence, breaks))
-    structure = RNA.MEA_from_plist(listed, spaced, gamma)[0]
+    filled = ("A" * MIN_LOOP).join(split_chains(sequence, breaks))
+    structure = RNA.MEA_from_plist(listed, filled, gamma)[0]
     return from_dot_bracket("".join(structure[place] for place in place_L))

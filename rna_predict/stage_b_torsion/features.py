@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rna_predict.chemistry.chains import chain_of
+from rna_predict.chemistry.chains import spaced
 from rna_predict.chemistry.residues import RESIDUES
 from rna_predict.contracts import Adjacency
 from rna_predict.contracts.loops import STATES, LoopDecomposition
@@ -57,9 +57,7 @@ def single_features(adjacency: Adjacency, loops: LoopDecomposition) -> np.ndarra
 
 def spaced_numbers(adjacency: Adjacency) -> np.ndarray:
     """int32 [L], residue numbers between whose chains lie more than `MAX_SEPARATION`: no chain is another's next."""
-    return (np.arange(adjacency.length) + (MAX_SEPARATION + 1) * chain_of(adjacency.length, adjacency.breaks)).astype(
-        np.int32
-    )
+    return spaced(adjacency.length, adjacency.breaks, MAX_SEPARATION + 1).astype(np.int32)
 
 
 def pair_features(adjacency: Adjacency, graph: PairGraph) -> np.ndarray:
