@@ -19,8 +19,9 @@ from rna_predict.evaluation.correspondence import SharedAtoms
 from rna_predict.evaluation.tm_score import tm_score
 from rna_predict.stage_a_adjacency.config import StageAConfig
 from rna_predict.stage_a_adjacency.stage import predict_adjacency
-from rna_predict.templates.features import TERMS, Calibration, fit
+from rna_predict.templates.features import TERMS, Calibration
 from rna_predict.templates.library import Library
+from rna_predict.templates.logistic import fit
 from rna_predict.templates.search import Found, align_rows
 from rna_predict.templates.threading import thread
 

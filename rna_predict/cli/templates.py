@@ -24,6 +24,8 @@ from rna_predict.cli.threads import set_threads
 
 if TYPE_CHECKING:
     from rna_predict.cli.stage_files import StageFiles
+    from rna_predict.templates.features import Calibration
+    from rna_predict.templates.logistic import LogisticFit
 
 app = typer.Typer(help="Known structures as templates: build a library, search it.", no_args_is_help=True)
 
@@ -105,7 +107,6 @@ def calibrate(
     split: Annotated[str, typer.Option(help="Split whose chains are looked up and fitted.")] = "train",
 ) -> None:
     """Fit the expected TM-score of a hit to those of chains of known structure; minutes on one core."""
-    from rna_predict.atomic import atomic_path
     from rna_predict.cli.template_calibration import fit_samples, queries, sample_split
     from rna_predict.data.dataset import open_dataset
     from rna_predict.templates.config import TemplatesConfig
@@ -126,10 +127,7 @@ def calibrate(
         "dataset": chains.digest,
         "library": opened.digest,
     }
-    calibration = fit_samples(samples, made_by)
-    with atomic_path(out) as temporary:
-        temporary.write_text(calibration.text(), encoding="utf-8")
-    print_result([], {name: value for name, value in calibration.made_by.items() if name != "command"})
+    _write_fit(fit_samples(samples, made_by), out)
 
 
 @app.command("calibrate-motifs")
@@ -137,16 +135,27 @@ def calibrate_motifs(
     out: Annotated[Path, typer.Option(help="The JSON file to write.")], library: LibraryOption = ""
 ) -> None:
     """Fit the expected lDDT of a known loop to those of a library's own loops; seconds on one core."""
-    from rna_predict.atomic import atomic_path
-    from rna_predict.cli.motif_calibration import fit_motifs, motif_samples
+    from rna_predict.cli.library_calibration import calibrate_motifs
     from rna_predict.templates.library import open_library
 
-    opened = open_library(library)
-    made_by: dict[str, object] = {
-        "command": "rna-predict templates calibrate-motifs",
-        "library": opened.digest,
-    }
-    calibration = fit_motifs(motif_samples(opened), made_by)
+    _write_fit(calibrate_motifs(open_library(library)), out)
+
+
+@app.command("calibrate-local")
+def calibrate_local(
+    out: Annotated[Path, typer.Option(help="The JSON file to write.")], library: LibraryOption = ""
+) -> None:
+    """Fit the expected share of right pairs of a known stretch to a library's own chains; seconds on one core."""
+    from rna_predict.cli.library_calibration import calibrate_local
+    from rna_predict.templates.library import open_library
+
+    _write_fit(calibrate_local(open_library(library)), out)
+
+
+def _write_fit(calibration: "Calibration | LogisticFit", out: Path) -> None:
+    """Write a fit, and print how it was made and how good it is."""
+    from rna_predict.atomic import atomic_path
+
     with atomic_path(out) as temporary:
         temporary.write_text(calibration.text(), encoding="utf-8")
     print_result([], {name: value for name, value in calibration.made_by.items() if name != "command"})

@@ -139,8 +139,8 @@ class StageAConfig:
     """Accessions of families that are left out, e.g. [RF00005]; for measuring across families."""
 
     templates: str = "auto"
-    """`auto` looks for known structures like the RNA, as the settings of `templates` say, and folds again under the
-    pairs of those it finds; `off` does not. Chosen, with the numbers below, in
+    """`auto` looks for known structures like the RNA or a stretch of it, as the settings of `templates` say, and folds
+    under the pairs of those it finds; `off` does not. Chosen, with the numbers below, in
     docs/decisions/0027-pairs-of-pdb-rnas.md."""
 
     template_weight: float = 3.0
@@ -148,6 +148,13 @@ class StageAConfig:
 
     template_loop_weight: float = 1.0
     """kcal/mol that another pair costs whose residue stands in a loop of the best template, times the same."""
+
+    local_weight: float = 12.0
+    """kcal/mol by which the pairs of a known stretch that reads like the RNA's are favoured together, where they are
+    expected to be right with odds of e to 1; docs/decisions/0030-known-stretches.md."""
+
+    local_limit: float = 3.0
+    """kcal/mol by which each of them is favoured at most."""
 
     alternatives: int = 1
     """Most other secondary structures that stages B to D build too, a model for each; 0 for none. Chosen, with the
@@ -194,6 +201,8 @@ class StageAConfig:
             "family_knot_weight": (0.0, 20.0),
             "template_weight": (0.0, 20.0),
             "template_loop_weight": (0.0, 20.0),
+            "local_weight": (0.0, 100.0),
+            "local_limit": (0.0, 20.0),
             "alternatives": (0, 20),
             "alternative_doubt": (0.0, 1.0),
             "alternative_max_length": (0, 100_000),

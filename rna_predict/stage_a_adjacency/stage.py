@@ -19,7 +19,7 @@ from rna_predict.stage_a_adjacency.given import given_evidence, override
 from rna_predict.stage_a_adjacency.matching import with_matching
 from rna_predict.stage_a_adjacency.pseudoknots import with_pseudoknots
 from rna_predict.stage_a_adjacency.reactivity import reactivity_evidence
-from rna_predict.stage_a_adjacency.template_pairs import template_evidence
+from rna_predict.stage_a_adjacency.template_pairs import local_evidence, template_evidence
 from rna_predict.templates.config import TemplatesConfig
 
 logger = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ def predict_adjacency(
     """Fold one RNA, or take or respect the structure that the user gives.
 
     The provenance's method says which: `given`, or the backend and each source of evidence, as in `viennarna`,
-    `viennarna+given`, `viennarna+reactivity`, `viennarna+family`, `viennarna+family+templates`.
+    `viennarna+given`, `viennarna+reactivity`, `viennarna+family`, `viennarna+family+local+templates`.
 
     Args:
         sequence: the RNA.
@@ -58,6 +58,8 @@ def predict_adjacency(
         fold = override(sequence.sequence, given, config)
         return _adjacency(sequence, config, fold, "given", {"given": given.digest()})
     evidence = gather(sequence, config, given, reactivity)
+    if templates is not None and (local := local_evidence(sequence, config, templates)) is not None:
+        evidence.append(local)
     adjacency = _folded(sequence, config, evidence)
     known = None if templates is None else template_evidence(adjacency, config, templates)
     if known is not None:

@@ -1,16 +1,19 @@
-"""What known structures say of an RNA's pairs: a second source of evidence, found with the pairs of a first fold.
+"""What known structures say of an RNA's pairs: two sources of evidence, one before and one after a first fold.
 
-A template is found as the rule `templates` finds it (`templates.search`), under the same settings, so that what is left
-out there has no say here. Its pairs are carried over along the alignment. They and its loops become pseudo-energies, as
-a family's do; pairs that no nested fold holds (pseudoknots, single tertiary pairs) are offered to residues that the
-fold leaves unpaired.
+Stretches that read like a stretch of a known structure (`templates.local`) need no pairs to be found. A template is
+found with the first fold as the rule `templates` finds it (`templates.search`), under the same settings, so that what
+is left out there has no say here. Its pairs are carried over along the alignment. They and its loops become
+pseudo-energies, as a family's do; pairs that no nested fold holds (pseudoknots, single tertiary pairs) are offered to
+residues that the fold leaves unpaired.
 """
 
+import logging
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rna_predict.contracts import Adjacency, digest_of
+from rna_predict.contracts import Adjacency, RnaSequence, digest_of
 from rna_predict.stage_a_adjacency.backends import BACKENDS
 from rna_predict.stage_a_adjacency.config import StageAConfig
 from rna_predict.stage_a_adjacency.evidence import Evidence
@@ -22,7 +25,55 @@ if TYPE_CHECKING:
     from rna_predict.templates.search import Found
 
 NAME = "templates"
-"""Of this source in `Provenance.method` and `Provenance.inputs`."""
+"""Of templates in `Provenance.method` and `Provenance.inputs`."""
+
+LOCAL_NAME = "local"
+"""Of known stretches there."""
+
+logger = logging.getLogger(__name__)
+
+
+def local_evidence(
+    sequence: RnaSequence, config: StageAConfig, templates: TemplatesConfig, library: "Library | None" = None
+) -> Evidence | None:
+    """The pairs of known structures of which stretches read like an RNA's own; None without one.
+
+    A hit favours its pairs by `local_weight` together, more where it is surer (by half of its log-odds), and each by
+    `local_limit` at most. Those that no nested fold holds are offered to residues that the fold leaves unpaired.
+
+    Args:
+        sequence: the RNA.
+        config: of stage A.
+        templates: where to look, and what counts.
+        library: an open library, instead of the one that `templates` names.
+
+    Raises:
+        ContractError: the library or the calibration cannot be used.
+    """
+    if config.templates == "off" or not templates.enabled:
+        return None
+    from rna_predict.templates.library import open_library
+    from rna_predict.templates.local import search_local
+
+    opened = library or open_library(templates.library)
+    hits = search_local(sequence.sequence, opened, templates, sequence.breaks)
+    if not hits:
+        return None
+    bonus_LL = np.zeros((sequence.length, sequence.length))
+    offers: dict[tuple[int, int], float] = {}
+    for hit in hits:
+        logger.info("%s: %s", sequence.id, hit.sentence)
+        share = min(max(hit.expected, 1e-3), 1 - 1e-3)
+        total = config.local_weight * max(0.5 + 0.5 * math.log(share / (1 - share)), 0.0)
+        for i, j in hit.pairs:
+            bonus_LL[i, j] -= min(total / len(hit.pairs), config.local_limit)
+            offers.setdefault((i, j), hit.expected)
+    return Evidence(
+        name=LOCAL_NAME,
+        digest=digest_of([opened.digest, [[hit.row.id, hit.residue_N.tolist(), hit.place_N.tolist()] for hit in hits]]),
+        offered=tuple((i, j, expected) for (i, j), expected in offers.items()),
+        bonus_LL=bonus_LL if "bonus_LL" in BACKENDS[config.backend].uses else None,
+    )
 
 
 def template_evidence(

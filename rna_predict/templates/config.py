@@ -29,6 +29,9 @@ class TemplatesConfig:
     min_expected_lddt: float = 0.65
     """Least expected lDDT of a known loop, over its residues."""
 
+    min_expected_pairs: float = 0.7
+    """Least expected share of right pairs of a known stretch that stage A is told of."""
+
     max_identity: float = 1.0
     """Chains that share more than this part of the shorter of both are left out: for honest measuring."""
 
@@ -53,6 +56,7 @@ class TemplatesConfig:
             "max_hits": (0, 1000),
             "min_expected_tm": (0.0, 1.0),
             "min_expected_lddt": (0.0, 1.0),
+            "min_expected_pairs": (0.0, 1.0),
             "max_identity": (0.0, 1.0),
             "min_length": (2, 100_000),
             "prefilter": (1, 1_000_000),

@@ -1,14 +1,12 @@
 """What of an alignment tells how good a template is, and the expected TM-score that was fitted to it."""
 
-import json
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
 
-from rna_predict.errors import ContractError
+from rna_predict.templates.logistic import read_weights, weights_text
 
 CALIBRATION = "calibration.json"
 """Name of the fit that the package carries, beside this file."""
@@ -161,55 +159,3 @@ def read_calibration(path: Path | None = None) -> Calibration:
     """
     weights, made_by = read_weights(path, CALIBRATION, SCHEMA, TERMS, AGAIN)
     return Calibration(weights=weights, made_by=made_by)
-
-
-def weights_text(schema: str, terms: tuple[str, ...], weights: tuple[float, ...], made_by: dict[str, object]) -> str:
-    """A fit as JSON."""
-    named = dict(zip(terms, weights, strict=True))
-    return json.dumps({"schema": schema, "weights": named, "made_by": made_by}, indent=1) + "\n"
-
-
-def read_weights(
-    path: Path | None, carried: str, schema: str, terms: tuple[str, ...], again: str
-) -> tuple[tuple[float, ...], dict[str, object]]:
-    """Weights of a fit and how it was made, from a file, or from one that the package carries beside this module.
-
-    Raises:
-        ContractError: missing, damaged, or of other terms; ends with `again`.
-    """
-    try:
-        if path is None:
-            text = resources.files("rna_predict.templates").joinpath(carried).read_text(encoding="utf-8")
-        else:
-            text = path.read_text(encoding="utf-8")
-        stored = json.loads(text)
-        if stored["schema"] != schema or tuple(stored["weights"]) != terms:
-            raise ContractError(f"{path or carried}: not a {schema} of these terms. {again}")
-        return tuple(float(value) for value in stored["weights"].values()), stored["made_by"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ContractError(f"{path or carried}: not readable ({error}). {again}") from error
-
-
-def fit(vector_NF: np.ndarray, tm_N: np.ndarray, weight_N: np.ndarray, ridge: float = 1e-4) -> tuple[float, ...]:
-    """Weights of the logistic curve with the least weighted cross entropy to the TM-scores; Newton's method.
-
-    Args:
-        vector_NF: `Features.vector` of each alignment.
-        tm_N: its TM-score in [0, 1].
-        weight_N: how much each counts.
-        ridge: penalty on squared weights (not on that of `one`), relative to the sum of `weight_N`.
-    """
-    scale_F = np.sqrt((vector_NF**2).mean(axis=0))
-    x_NF = vector_NF / scale_F
-    penalty_F = np.full(x_NF.shape[1], ridge * weight_N.sum())
-    penalty_F[0] = 0.0
-    theta_F = np.zeros(x_NF.shape[1])
-    for _ in range(50):
-        value_N = 1.0 / (1.0 + np.exp(-x_NF @ theta_F))
-        slope_F = x_NF.T @ (weight_N * (value_N - tm_N)) + penalty_F * theta_F
-        bend_FF = (x_NF.T * (weight_N * value_N * (1 - value_N))) @ x_NF + np.diag(penalty_F + 1e-9)
-        step_F = np.linalg.solve(bend_FF, slope_F)
-        theta_F -= step_F
-        if np.abs(step_F).max() < 1e-8:
-            break
-    return tuple(float(value) for value in theta_F / scale_F)

@@ -1,12 +1,11 @@
 """The expected lDDT of a known loop on an RNA, from what its search says; fitted to loops of known structure."""
 
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
-from rna_predict.templates.features import read_weights, weights_text
+from rna_predict.templates.logistic import LogisticFit, read_weights
 
 CALIBRATION = "motif_calibration.json"
 """Name of the fit that the package carries, beside this file."""
@@ -46,33 +45,12 @@ def motif_vector(kind: str, residues: int, similarity: float, agreement: float, 
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MotifCalibration:
-    """A fit of the lDDT: 1 / (1 + exp(-weights · vector)).
-
-    Attributes:
-        weights: one a term, in the order of `TERMS`.
-        made_by: command, data and quality of the fit, by name.
-    """
-
-    weights: tuple[float, ...]
-    made_by: dict[str, object]
-
-    def expected(self, vector: np.ndarray) -> float:
-        """Expected lDDT of a loop's P, C1' and nitrogens, in [0, 1]."""
-        return float(1.0 / (1.0 + np.exp(-float(np.dot(self.weights, vector)))))
-
-    def text(self) -> str:
-        """As JSON."""
-        return weights_text(SCHEMA, TERMS, self.weights, self.made_by)
-
-
 @lru_cache(maxsize=2)
-def read_motif_calibration(path: Path | None = None) -> MotifCalibration:
-    """A fit; without a path the one that the package carries.
+def read_motif_calibration(path: Path | None = None) -> LogisticFit:
+    """A fit of the lDDT of a loop's P, C1' and nitrogens; without a path the one that the package carries.
 
     Raises:
         ContractError: missing, damaged, or of other terms.
     """
     weights, made_by = read_weights(path, CALIBRATION, SCHEMA, TERMS, AGAIN)
-    return MotifCalibration(weights=weights, made_by=made_by)
+    return LogisticFit(schema=SCHEMA, terms=TERMS, weights=weights, made_by=made_by)

@@ -43,7 +43,8 @@ def native(carried: MemoryLibrary) -> set[tuple[int, int]]:
     return {(int(i), int(j)) for i, j in pairs_of(row.partner_L)}
 
 
-FAR = TemplatesConfig(max_identity=0.8)
+FAR = TemplatesConfig(max_identity=0.8, min_expected_pairs=1.0)
+"""Without known stretches, which have tests of their own."""
 
 
 @pytest.fixture(scope="module")
@@ -123,8 +124,8 @@ def test_carried_pairs_are_those_of_aligned_residues_that_can_pair(carried: Memo
     [
         (vienna(templates="off"), FAR),
         (vienna(), TemplatesConfig(enabled=False)),
-        (vienna(), TemplatesConfig(max_hits=0)),
-        (vienna(), TemplatesConfig(min_expected_tm=1.0)),
+        (vienna(), TemplatesConfig(max_hits=0, min_expected_pairs=1.0)),
+        (vienna(), TemplatesConfig(min_expected_tm=1.0, min_expected_pairs=1.0)),
         (vienna(), TemplatesConfig(max_identity=0.0)),
         (vienna(), TemplatesConfig(before="1900-01-01")),
         (vienna(), None),

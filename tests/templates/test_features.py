@@ -7,7 +7,8 @@ import pytest
 
 from rna_predict.errors import ContractError
 from rna_predict.formats.dot_bracket import from_dot_bracket
-from rna_predict.templates.features import TERMS, Calibration, Features, fit, measure, read_calibration
+from rna_predict.templates.features import TERMS, Calibration, Features, measure, read_calibration
+from rna_predict.templates.logistic import fit
 
 SAME = {"length": 70, "chain_length": 70, "aligned": 70, "equal": 70, "opened": 0, "score": 1.0}
 PAIRS = {"query_pairs": 20, "inner_query_pairs": 20, "chain_pairs": 20, "common_pairs": 20}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rna_predict.chemistry.residues import C1
-from rna_predict.cli.motif_calibration import fit_motifs, motif_samples
+from rna_predict.cli.library_calibration import calibrate_motifs
 from rna_predict.contracts import TemplateHits
 from rna_predict.errors import ContractError
 from rna_predict.formats.dot_bracket import from_dot_bracket
@@ -88,7 +88,7 @@ def test_a_loop_of_a_chain_is_the_chain_s_own(small):
 
 
 def test_the_carried_fit_is_what_its_command_makes(carried):
-    made = fit_motifs(motif_samples(carried), {})
+    made = calibrate_motifs(carried)
     kept = read_motif_calibration()
     assert kept.made_by["library"] == carried.digest
     assert made.weights == pytest.approx(kept.weights, rel=1e-4)
