@@ -3,12 +3,14 @@
 A chain without a cluster counts as one of its own.
 """
 
+from collections.abc import Iterator
+
 from rna_predict.cli.cluster_fit import Sample, fit_clusters
 from rna_predict.templates import local_worth, motif_worth
 from rna_predict.templates.library import Library
 from rna_predict.templates.local import LocalHit, local_hits
 from rna_predict.templates.logistic import LogisticFit
-from rna_predict.templates.motifs import find_motif, gap_lddt, loop_gaps, rings
+from rna_predict.templates.motifs import find_motif, gap_lddt, loop_gaps, residue_gaps, rings
 
 
 def calibrate_motifs(library: Library) -> LogisticFit:
@@ -23,9 +25,16 @@ def calibrate_local(library: Library) -> LogisticFit:
     return fit_clusters(local_samples(library), local_worth.SCHEMA, local_worth.TERMS, about, "stretches")
 
 
+def calibrate_stretches(library: Library) -> LogisticFit:
+    """The fit of the lDDT of a known stretch on another RNA whose pairs are known."""
+    about: dict[str, object] = {"command": "rna-predict templates calibrate-stretches", "library": library.digest}
+    samples = stretch_samples(library)
+    return fit_clusters(samples, local_worth.STRETCH_SCHEMA, local_worth.STRETCH_TERMS, about, "stretches")
+
+
 def motif_samples(library: Library) -> list[Sample]:
     """Every loop that other clusters of the library have a known one for, with the true lDDT of both."""
-    group_N = _groups(library)
+    group_N = [row.cluster or row.id for row in library.rows]
     samples = []
     for position, row in enumerate(library.rows):
         atoms = library.atoms(position)
@@ -44,19 +53,28 @@ def motif_samples(library: Library) -> list[Sample]:
 
 def local_samples(library: Library) -> list[Sample]:
     """Every stretch of a chain that reads like one of another cluster, with the share of its pairs that both have."""
-    group_N = _groups(library)
-    blank = LogisticFit(schema="", terms=local_worth.TERMS, weights=(0.0,) * len(local_worth.TERMS), made_by={})
+    return [
+        Sample(group, hit.figures.vector, hit.agreement(library.rows[position].partner_L))
+        for group, position, hit in _stretches(library)
+    ]
+
+
+def stretch_samples(library: Library) -> list[Sample]:
+    """The same stretches with the lDDT of both."""
     samples = []
-    for position, row in enumerate(library.rows):
-        others = [n for n, group in enumerate(group_N) if group != group_N[position]]
-        for hit in local_hits(row.sequence, (0, len(row.sequence)), library, others, blank):
-            samples.append(Sample(group_N[position], hit.vector, _share_right(hit, row.partner_L.tolist())))
+    for group, position, hit in _stretches(library):
+        own_P = residue_gaps(library.atoms(position), hit.residue_N)
+        known_P = residue_gaps(library.atoms(hit.position), hit.place_N)
+        vector = hit.figures.stretch_vector(hit.agreement(library.rows[position].partner_L))
+        samples.append(Sample(group, vector, float(gap_lddt(own_P, known_P[None])[0])))
     return samples
 
 
-def _share_right(hit: LocalHit, partner: list[int]) -> float:
-    return sum(partner[i] == j for i, j in hit.pairs) / len(hit.pairs)
-
-
-def _groups(library: Library) -> list[str]:
-    return [row.cluster or row.id for row in library.rows]
+def _stretches(library: Library) -> Iterator[tuple[str, int, LocalHit]]:
+    """Group and position of a chain, and a stretch of it that reads like one of another cluster."""
+    group_N = [row.cluster or row.id for row in library.rows]
+    blank = LogisticFit(schema="", terms=local_worth.TERMS, weights=(0.0,) * len(local_worth.TERMS), made_by={})
+    for position, row in enumerate(library.rows):
+        others = [n for n, group in enumerate(group_N) if group != group_N[position]]
+        for hit in local_hits(row.sequence, (0, len(row.sequence)), library, others, blank):
+            yield group_N[position], position, hit

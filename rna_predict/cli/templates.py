@@ -152,6 +152,17 @@ def calibrate_local(
     _write_fit(calibrate_local(open_library(library)), out)
 
 
+@app.command("calibrate-stretches")
+def calibrate_stretches(
+    out: Annotated[Path, typer.Option(help="The JSON file to write.")], library: LibraryOption = ""
+) -> None:
+    """Fit the expected lDDT of a known stretch to a library's own chains; seconds on one core."""
+    from rna_predict.cli.library_calibration import calibrate_stretches
+    from rna_predict.templates.library import open_library
+
+    _write_fit(calibrate_stretches(open_library(library)), out)
+
+
 def _write_fit(calibration: "Calibration | LogisticFit", out: Path) -> None:
     """Write a fit, and print how it was made and how good it is."""
     from rna_predict.atomic import atomic_path

@@ -52,15 +52,16 @@ class TemplateHit(NamedTuple):
 
 
 class MotifHit(NamedTuple):
-    """A loop of a library chain that stands for one of the RNA's, with the pairs that border it.
+    """A loop of a library chain that stands for one of the RNA's, with the pairs that border it; or a stretch of it.
 
     Attributes:
         id: the chain's, in its library.
-        kind: of the loop, `hairpin`, `internal` (bulges too) or `multiloop`.
+        kind: of the loop, `hairpin`, `internal` (bulges too) or `multiloop`; `stretch` of what reads like the RNA.
         start: where its residues begin in the motifs' arrays.
         size: number of its residues.
         similarity: of the letters, in [0, 1].
-        agreement: mean lDDT of the known loop with others of similar letters, in [0, 1].
+        agreement: mean lDDT of the known loop with others of similar letters; of a stretch, the share of its pairs
+            that the RNA has; in [0, 1].
         expected_lddt: of these residues.
         letters: `size` letters, the chain's residues.
     """

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rna_predict.contracts import Motif, TemplateHits
+from rna_predict.contracts import Motif, TemplateHits, decompose
 from rna_predict.energy.relations import Relations, listed
 from rna_predict.geometry.frames import Frame, base_frame
 from rna_predict.geometry.helix import at, relative
@@ -17,7 +17,9 @@ TRUST = (0.5, 0.35)
 
 
 def motif_relations(templates: TemplateHits, partner_L: np.ndarray, weight: float, like: Tensor) -> Relations:
-    """Relations of bases that are near in a known loop, but for neighbours and pairs, which other terms hold.
+    """Relations of bases that are near in a known loop or stretch, but for those that other terms hold.
+
+    These are neighbours, pairs, and residues of one stem.
 
     Args:
         templates: with the known loops.
@@ -29,13 +31,14 @@ def motif_relations(templates: TemplateHits, partner_L: np.ndarray, weight: floa
     second: list[int] = []
     frames: list[Frame] = []
     weights: list[float] = []
+    stem_L = decompose(partner_L, templates.breaks).stem_L
     for motif in templates.known_loops:
         frame, gap_NN = _frames(motif, templates.sequence)
         trust = float(np.clip((motif.hit.expected_lddt - TRUST[0]) / TRUST[1], 0.0, 1.0))
         ahead_NN = motif.residue_N[:, None] < motif.residue_N
         for a, b in np.argwhere((gap_NN <= REACH) & ahead_NN).tolist():
             i, j = int(motif.residue_N[a]), int(motif.residue_N[b])
-            if j - i > 1 and partner_L[i] != j:
+            if j - i > 1 and partner_L[i] != j and (stem_L[i] < 0 or stem_L[i] != stem_L[j]):
                 first.append(i)
                 second.append(j)
                 frames.append(relative(at(frame, a), at(frame, b)))

@@ -24,13 +24,13 @@ class TemplatesConfig:
     """Least expected TM-score of a template, over the whole RNA."""
 
     motifs: bool = True
-    """Whether each loop of the RNA is also looked up on its own, with the pairs that border it."""
+    """Whether each loop of the RNA is also looked up on its own, with the pairs that border it, and stretches of it."""
 
     min_expected_lddt: float = 0.65
-    """Least expected lDDT of a known loop, over its residues."""
+    """Least expected lDDT of a known loop or stretch, over its residues."""
 
     min_expected_pairs: float = 0.7
-    """Least expected share of right pairs of a known stretch that stage A is told of."""
+    """Least expected share of right pairs of a known stretch that stage A is told of, or that the model follows."""
 
     max_identity: float = 1.0
     """Chains that share more than this part of the shorter of both are left out: for honest measuring."""

@@ -6,7 +6,7 @@ that two RNAs share (the handle of a CRISPR RNA, the core of an aptamer) is foun
 
 import itertools
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -45,7 +45,7 @@ class LocalHit:
         residue_N: int64 [N], aligned residues of the RNA, rising.
         place_N: int64 [N], their partners in the chain, rising.
         pairs: the chain's pairs between aligned residues that the RNA can form, 0-based, i < j.
-        vector: what the expected share is fitted to.
+        figures: of the alignment.
         expected: share of the pairs that are expected to be the RNA's too.
     """
 
@@ -54,8 +54,12 @@ class LocalHit:
     residue_N: np.ndarray
     place_N: np.ndarray
     pairs: tuple[tuple[int, int], ...]
-    vector: np.ndarray
+    figures: LocalFigures
     expected: float
+
+    def agreement(self, partner_L: np.ndarray) -> float:
+        """Share of the pairs that a matching (int [L], partner or -1) has."""
+        return sum(int(partner_L[i]) == j for i, j in self.pairs) / len(self.pairs)
 
     @property
     def sentence(self) -> str:
@@ -80,29 +84,32 @@ def search_local(
     Raises:
         ContractError: the library or the calibration cannot be used.
     """
-    if not config.enabled or len(sequence) < config.min_length:
+    if len(sequence) < config.min_length:
         return []
-
-    @cache
-    def counts(position: int) -> bool:
-        row = library.rows[position]
-        return config.max_identity >= 1 or identity_of(sequence, row.sequence) <= config.max_identity
-
-    allowed_rows = [n for n, row in enumerate(library.rows) if allowed(row, config)]
-    found = [
-        hit
-        for span in itertools.pairwise((0, *breaks, len(sequence)))
-        for hit in local_hits(sequence, span, library, allowed_rows)
-        if hit.expected >= config.min_expected_pairs
-    ]
+    found = [hit for hit in all_local(sequence, library, config, breaks) if hit.expected >= config.min_expected_pairs]
     found.sort(key=lambda hit: (-hit.expected, hit.row.id))
     kept: list[LocalHit] = []
     taken_L = np.zeros(len(sequence), dtype=bool)
     for hit in found:
-        if taken_L[hit.residue_N].mean() <= OVERLAP and counts(hit.position):
+        if taken_L[hit.residue_N].mean() > OVERLAP:
+            continue
+        if config.max_identity >= 1 or identity_of(sequence, hit.row.sequence) <= config.max_identity:
             taken_L[hit.residue_N] = True
             kept.append(hit)
     return kept
+
+
+def all_local(sequence: str, library: Library, config: TemplatesConfig, breaks: tuple[int, ...] = ()) -> list[LocalHit]:
+    """The best local alignments of each chain of an RNA with each of a library that may count, identity aside.
+
+    Raises:
+        ContractError: the library or the calibration cannot be used.
+    """
+    if not config.enabled:
+        return []
+    rows = [n for n, row in enumerate(library.rows) if allowed(row, config)]
+    spans = itertools.pairwise((0, *breaks, len(sequence)))
+    return [hit for span in spans for hit in local_hits(sequence, span, library, rows)]
 
 
 def local_hits(
@@ -153,7 +160,7 @@ def local_hits(
                 residue_N=residue_N,
                 place_N=place_N,
                 pairs=pairs,
-                vector=figures.vector,
+                figures=figures,
                 expected=own.expected(figures.vector),
             )
         )

@@ -1,4 +1,7 @@
-"""The share of a local hit's pairs that are an RNA's too, from what its search says; fitted to known structures."""
+"""What a local hit is worth, from what its search says; fitted to known structures.
+
+Two figures: the share of its pairs that are an RNA's too, and, where pairs of the RNA are known, the lDDT of its atoms.
+"""
 
 from functools import lru_cache
 from pathlib import Path
@@ -13,8 +16,16 @@ CALIBRATION = "local_calibration.json"
 SCHEMA = "rna_predict.local_calibration"
 AGAIN = "Make it again: rna-predict templates calibrate-local."
 
+STRETCH_CALIBRATION = "stretch_calibration.json"
+"""Name of the fit of the lDDT."""
+STRETCH_SCHEMA = "rna_predict.stretch_calibration"
+STRETCH_AGAIN = "Make it again: rna-predict templates calibrate-stretches."
+
 TERMS = ("one", "score", "score2", "identity", "canonical", "log_pairs", "gaps", "log_length")
 """Names of what `LocalFigures.vector` holds."""
+
+STRETCH_TERMS = (*TERMS, "log_residues", "agreement")
+"""Names of what `LocalFigures.stretch_vector` holds."""
 
 
 class LocalFigures(NamedTuple):
@@ -54,6 +65,14 @@ class LocalFigures(NamedTuple):
             ]
         )
 
+    def stretch_vector(self, agreement: float) -> np.ndarray:
+        """float64 [len(STRETCH_TERMS)], what the fit of the lDDT weighs.
+
+        Args:
+            agreement: share of the pairs that the RNA has.
+        """
+        return np.append(self.vector, [np.log(self.aligned), agreement])
+
 
 @lru_cache(maxsize=2)
 def read_local_calibration(path: Path | None = None) -> LogisticFit:
@@ -64,3 +83,14 @@ def read_local_calibration(path: Path | None = None) -> LogisticFit:
     """
     weights, made_by = read_weights(path, CALIBRATION, SCHEMA, TERMS, AGAIN)
     return LogisticFit(schema=SCHEMA, terms=TERMS, weights=weights, made_by=made_by)
+
+
+@lru_cache(maxsize=2)
+def read_stretch_calibration(path: Path | None = None) -> LogisticFit:
+    """A fit of the lDDT of a hit's P, C1' and nitrogens; without a path the one that the package carries.
+
+    Raises:
+        ContractError: missing, damaged, or of other terms.
+    """
+    weights, made_by = read_weights(path, STRETCH_CALIBRATION, STRETCH_SCHEMA, STRETCH_TERMS, STRETCH_AGAIN)
+    return LogisticFit(schema=STRETCH_SCHEMA, terms=STRETCH_TERMS, weights=weights, made_by=made_by)

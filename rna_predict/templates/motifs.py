@@ -235,8 +235,13 @@ def loop_gaps(atoms: Atoms, ring: Ring) -> np.ndarray | None:
     steps = np.flatnonzero(~np.isin(np.arange(len(ring.residue_N) - 1), _ends(ring.shape)))
     if not atoms.linked_L[ring.residue_N[steps]].all():
         return None
-    point_N33 = atoms.xyz_LA3[ring.residue_N][:, list(POINTS)].astype(np.float64)
-    point_N33[~atoms.mask_LA[ring.residue_N][:, list(POINTS)]] = np.nan
+    return residue_gaps(atoms, ring.residue_N)
+
+
+def residue_gaps(atoms: Atoms, residue_N: np.ndarray) -> np.ndarray:
+    """float64 [P], Å, distances of all pairs of some residues' `POINTS`; nan where an atom is missing."""
+    point_N33 = atoms.xyz_LA3[residue_N][:, list(POINTS)].astype(np.float64)
+    point_N33[~atoms.mask_LA[residue_N][:, list(POINTS)]] = np.nan
     point_M3 = point_N33.reshape(-1, 3)
     first, second = np.triu_indices(len(point_M3), 1)
     return np.linalg.norm(point_M3[first] - point_M3[second], axis=1)

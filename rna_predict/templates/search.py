@@ -52,6 +52,11 @@ class Found:
     expected_tm: float
 
     @property
+    def residue_N(self) -> np.ndarray:
+        """int64 [N], aligned residues of the query."""
+        return np.flatnonzero(self.position_L >= 0)
+
+    @property
     def hit(self) -> TemplateHit:
         """For the contract."""
         letters = "".join(self.row.sequence[m] if m >= 0 else "-" for m in self.position_L)

@@ -1,11 +1,11 @@
 """The call that the workflow and the pipeline make: base pairs in, known structures on the RNA out."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,13 +16,27 @@ from rna_predict.chemistry.residues import MAX_ATOMS
 from rna_predict.contracts import Adjacency, MotifHit, Provenance, TemplateHits, alternatives_of, digest_of
 from rna_predict.templates.config import TemplatesConfig
 from rna_predict.templates.library import Library, open_library
+from rna_predict.templates.local import all_local
+from rna_predict.templates.local_worth import read_stretch_calibration
 from rna_predict.templates.motif_worth import read_motif_calibration
-from rna_predict.templates.motifs import FoundMotif, find_motif, rings
+from rna_predict.templates.motifs import find_motif, rings
 from rna_predict.templates.search import Found, allowed, identity_of, search
 from rna_predict.templates.threading import Threaded, thread
 
 TM_FOR_LDDT = 0.2
 """A template whose expected TM-score is at most this much below a loop's expected lDDT says as much of the loop."""
+
+STRETCH = "stretch"
+"""Kind of a piece that is no loop alone."""
+
+LEAST_AGREEMENT = 0.8
+"""Share of a stretch's pairs that the RNA must have."""
+
+FEWEST_FREE = 4
+"""Residues of a stretch that nothing else holds, at least."""
+
+FOLD_TM = 0.5
+"""Least expected TM-score of a template that holds its residues: no stretch speaks of them."""
 
 
 def find_templates(adjacency: Adjacency, config: TemplatesConfig, library: Library | None = None) -> TemplateHits:
@@ -49,17 +63,104 @@ def _find(adjacency: Adjacency, config: TemplatesConfig, opened: Library | None)
     if opened is None:
         return thread_hits(adjacency, [], None, config)
     found = search(adjacency, opened, config)
-    return thread_hits(adjacency, found, opened, config, search_motifs(adjacency, opened, config))
+    pieces = _uncovered(search_motifs(adjacency, opened, config), found)
+    held_L = adjacency.partner_L >= 0
+    for residue_N in [piece.residue_N for piece in pieces] + [
+        one.residue_N for one in found if one.expected_tm >= FOLD_TM
+    ]:
+        held_L[residue_N] = True
+    pieces += _uncovered(search_stretches(adjacency, opened, config, held_L), found)
+    return thread_hits(adjacency, found, opened, config, pieces)
 
 
-def search_motifs(adjacency: Adjacency, library: Library, config: TemplatesConfig) -> list[tuple[FoundMotif, float]]:
-    """Known loops for those of an RNA with their expected lDDT, the highest first.
+class Piece(NamedTuple):
+    """A known loop or stretch for some of an RNA's residues.
+
+    Attributes:
+        kind: of the loop, or `STRETCH`.
+        chain: position of the known chain in its library.
+        residue_N: int64 [N], the RNA's residues.
+        place_N: int64 [N], the chain's.
+        similarity: of the letters, in [0, 1].
+        agreement: of a loop with others of similar letters, of a stretch's pairs with the RNA's, in [0, 1].
+        expected: lDDT.
+    """
+
+    kind: str
+    chain: int
+    residue_N: np.ndarray
+    place_N: np.ndarray
+    similarity: float
+    agreement: float
+    expected: float
+
+
+def search_motifs(adjacency: Adjacency, library: Library, config: TemplatesConfig) -> list[Piece]:
+    """Known loops for those of an RNA, the highest expected lDDT first.
 
     Raises:
         ContractError: the library or the calibration cannot be used.
     """
     if not config.motifs or adjacency.length < config.min_length:
         return []
+    counts = _counts(adjacency, library, config)
+    calibration = read_motif_calibration()
+    found = []
+    for ring in rings(adjacency.sequence, adjacency.partner_L, breaks=adjacency.breaks):
+        motif = find_motif(ring, library, counts)
+        if motif is not None and (expected := calibration.expected(motif.vector)) >= config.min_expected_lddt:
+            found.append(
+                Piece(
+                    kind=ring.shape[0],
+                    chain=motif.chain,
+                    residue_N=ring.residue_N,
+                    place_N=motif.known.residue_N,
+                    similarity=motif.similarity,
+                    agreement=motif.agreement,
+                    expected=expected,
+                )
+            )
+    return sorted(found, key=lambda one: (-one.expected, int(one.residue_N[0])))
+
+
+def search_stretches(
+    adjacency: Adjacency, library: Library, config: TemplatesConfig, held_L: np.ndarray
+) -> list[Piece]:
+    """Known stretches whose pairs are sure and the RNA's, and which have residues that nothing else holds.
+
+    Others say no more than stems and loops do: on average their lDDT is that of a model built without them.
+
+    Args:
+        adjacency: stage A's result.
+        library: where to look.
+        config: what counts.
+        held_L: bool [L], residues that stems, known loops and good templates hold.
+
+    Raises:
+        ContractError: the library or the calibration cannot be used.
+    """
+    if not config.motifs or adjacency.length < config.min_length:
+        return []
+    counts = _counts(adjacency, library, config)
+    calibration = read_stretch_calibration()
+    found = []
+    for hit in all_local(adjacency.sequence, library, config, adjacency.breaks):
+        agreement = hit.agreement(adjacency.partner_L)
+        expected = calibration.expected(hit.figures.stretch_vector(agreement))
+        sure = agreement >= LEAST_AGREEMENT and hit.expected >= config.min_expected_pairs
+        if sure and expected >= config.min_expected_lddt:
+            similarity = hit.figures.equal / hit.figures.aligned
+            found.append(Piece(STRETCH, hit.position, hit.residue_N, hit.place_N, similarity, agreement, expected))
+    kept, held_L = [], held_L.copy()
+    for piece in sorted(found, key=lambda one: (-one.expected, int(one.residue_N[0]))):
+        if (~held_L[piece.residue_N]).sum() >= FEWEST_FREE and counts(piece.chain):
+            held_L[piece.residue_N] = True
+            kept.append(piece)
+    return kept
+
+
+def _counts(adjacency: Adjacency, library: Library, config: TemplatesConfig) -> Callable[[int], bool]:
+    """Whether the chain at a position counts for an RNA."""
 
     @cache
     def counts(position: int) -> bool:
@@ -68,13 +169,7 @@ def search_motifs(adjacency: Adjacency, library: Library, config: TemplatesConfi
             return False
         return config.max_identity >= 1 or identity_of(adjacency.sequence, row.sequence) <= config.max_identity
 
-    calibration = read_motif_calibration()
-    found = []
-    for ring in rings(adjacency.sequence, adjacency.partner_L, breaks=adjacency.breaks):
-        motif = find_motif(ring, library, counts)
-        if motif is not None and (expected := calibration.expected(motif.vector)) >= config.min_expected_lddt:
-            found.append((motif, expected))
-    return sorted(found, key=lambda one: (-one[1], int(one[0].ring.residue_N[0])))
+    return counts
 
 
 def thread_hits(
@@ -82,12 +177,9 @@ def thread_hits(
     found: Sequence[Found],
     library: Library | None,
     config: TemplatesConfig,
-    loops: Sequence[tuple[FoundMotif, float]] = (),
+    pieces: Sequence[Piece] = (),
 ) -> TemplateHits:
-    """The contract of what a search found; `library` is None where none was searched.
-
-    A known loop is left out where a template covers all of it and is worth as much.
-    """
+    """The contract of what a search found; `library` is None where none was searched."""
     sequence, length = adjacency.sequence, adjacency.length
     threaded: list[Threaded] = []
     inputs = {"a_adjacency": adjacency.digest(), "library": "none"}
@@ -116,47 +208,46 @@ def thread_hits(
         position_KL=stacked("position_L", (length,), np.int32),
         linked_KL=stacked("linked_L", (length - 1,), np.bool_) & linked(length, adjacency.breaks),
         hits=tuple(one.hit for one in found),
-        **({} if library is None else _motif_arrays(sequence, library, _uncovered(loops, found))),
+        **({} if library is None else _motif_arrays(sequence, library, pieces)),
     )
 
 
-def _uncovered(loops: Sequence[tuple[FoundMotif, float]], found: Sequence[Found]) -> list[tuple[FoundMotif, float]]:
-    """The loops that no template covers which is worth as much."""
+def _uncovered(pieces: Sequence[Piece], found: Sequence[Found]) -> list[Piece]:
+    """The loops and stretches that no template covers which is worth as much."""
 
-    def covered(motif: FoundMotif, expected: float) -> bool:
-        own = motif.ring.residue_N
-        return any(one.expected_tm >= expected - TM_FOR_LDDT and (one.position_L[own] >= 0).all() for one in found)
+    def covered(piece: Piece) -> bool:
+        least = piece.expected - TM_FOR_LDDT
+        return any(one.expected_tm >= least and (one.position_L[piece.residue_N] >= 0).all() for one in found)
 
-    return [(motif, expected) for motif, expected in loops if not covered(motif, expected)]
+    return [piece for piece in pieces if not covered(piece)]
 
 
-def _motif_arrays(sequence: str, library: Library, loops: Sequence[tuple[FoundMotif, float]]) -> dict[str, Any]:
+def _motif_arrays(sequence: str, library: Library, pieces: Sequence[Piece]) -> dict[str, Any]:
     """The motifs' part of the contract."""
     parts: dict[str, list[np.ndarray]] = {name: [] for name in ("residue_N", "xyz_NA3", "mask_NA", "linked_N")}
     hits: list[MotifHit] = []
-    for motif, expected in loops:
-        row = library.rows[motif.chain]
-        atoms = library.atoms(motif.chain)
-        letters = "".join(sequence[n] for n in motif.ring.residue_N)
-        threaded = thread(letters, row.sequence, atoms, motif.known.residue_N)
+    for piece in sorted(pieces, key=lambda one: (-one.expected, int(one.residue_N[0]))):
+        row = library.rows[piece.chain]
+        letters = "".join(sequence[n] for n in piece.residue_N)
+        threaded = thread(letters, row.sequence, library.atoms(piece.chain), piece.place_N)
         kept_N = threaded.mask_L
         if kept_N.sum() < 2:
             continue
         start = sum(hit.size for hit in hits)
-        parts["residue_N"].append(motif.ring.residue_N[kept_N].astype(np.int32))
+        parts["residue_N"].append(piece.residue_N[kept_N].astype(np.int32))
         parts["xyz_NA3"].append(threaded.xyz_LA3[kept_N])
         parts["mask_NA"].append(threaded.mask_LA[kept_N])
         parts["linked_N"].append(np.append(threaded.linked_L, False)[kept_N])
         hits.append(
             MotifHit(
                 id=row.id,
-                kind=motif.ring.shape[0],
+                kind=piece.kind,
                 start=start,
                 size=int(kept_N.sum()),
-                similarity=motif.similarity,
-                agreement=motif.agreement,
-                expected_lddt=expected,
-                letters="".join(row.sequence[n] for n in motif.known.residue_N[kept_N]),
+                similarity=piece.similarity,
+                agreement=piece.agreement,
+                expected_lddt=piece.expected,
+                letters="".join(row.sequence[n] for n in piece.place_N[kept_N]),
             )
         )
     if not hits:

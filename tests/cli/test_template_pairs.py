@@ -20,7 +20,7 @@ def test_stage_a_follows_the_settings_of_the_search(run, tmp_path):
     alone = fold("--templates-config", tmp_path / "off.yaml")
     assert alone.provenance.method == "viennarna"
     told = fold()
-    assert told.provenance.method == "viennarna+templates"
+    assert told.provenance.method == "viennarna+local+templates"
     assert set(told.pairs) - set(alone.pairs)
     wrong = run("stage-a", "--root", tmp_path, "--templates-config", tmp_path / "other.yaml", "purine")
     assert wrong.code == 2
