@@ -51,6 +51,10 @@ class TemplateHit(NamedTuple):
         )
 
 
+STRETCH = "stretch"
+"""Kind of a `MotifHit` that is no loop alone."""
+
+
 class MotifHit(NamedTuple):
     """A loop of a library chain that stands for one of the RNA's, with the pairs that border it; or a stretch of it.
 

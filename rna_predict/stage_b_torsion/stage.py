@@ -18,6 +18,7 @@ from rna_predict.contracts import (
     require_same_rna,
 )
 from rna_predict.contracts.alignment import Alignment
+from rna_predict.contracts.templates import STRETCH
 from rna_predict.errors import ConfigError, InputError
 from rna_predict.stage_b_torsion.baseline import BYTES_PER_PAIR, prior_embeddings, prior_torsions
 from rna_predict.stage_b_torsion.config import StageBConfig
@@ -157,10 +158,12 @@ def _with_templates(embeddings: Embeddings, templates: TemplateHits | None) -> E
 def _told_of(provenance: Provenance, templates: TemplateHits) -> Provenance:
     """The provenance of what is mixed with templates."""
     whole = f", with {len(templates.hits)} templates ({templates.hits[0].sentence})" if templates.hits else ""
-    loops = f", with {len(templates.motifs)} known loops" if templates.motifs else ""
+    stretches = sum(motif.kind == STRETCH for motif in templates.motifs)
+    counts = {"known loops": len(templates.motifs) - stretches, "known stretches": stretches}
+    pieces = "".join(f", with {count} {name}" for name, count in counts.items() if count)
     return dataclasses.replace(
         provenance,
-        method=f"{provenance.method}{whole}{loops}",
+        method=f"{provenance.method}{whole}{pieces}",
         inputs={**provenance.inputs, "templates": templates.digest()},
     )
 

@@ -14,6 +14,7 @@ from rna_predict.atomic import atomic_path
 from rna_predict.chemistry.chains import linked
 from rna_predict.chemistry.residues import MAX_ATOMS
 from rna_predict.contracts import Adjacency, MotifHit, Provenance, TemplateHits, alternatives_of, digest_of
+from rna_predict.contracts.templates import STRETCH
 from rna_predict.templates.config import TemplatesConfig
 from rna_predict.templates.library import Library, open_library
 from rna_predict.templates.local import all_local
@@ -25,9 +26,6 @@ from rna_predict.templates.threading import Threaded, thread
 
 TM_FOR_LDDT = 0.2
 """A template whose expected TM-score is at most this much below a loop's expected lDDT says as much of the loop."""
-
-STRETCH = "stretch"
-"""Kind of a piece that is no loop alone."""
 
 LEAST_AGREEMENT = 0.8
 """Share of a stretch's pairs that the RNA must have."""

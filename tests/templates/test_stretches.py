@@ -7,10 +7,11 @@ import torch
 from rna_predict.chemistry.residues import C1
 from rna_predict.cli.library_calibration import calibrate_stretches
 from rna_predict.contracts import TemplateHits, decompose
+from rna_predict.contracts.templates import STRETCH
 from rna_predict.energy.motifs import motif_relations
 from rna_predict.templates.config import TemplatesConfig
 from rna_predict.templates.local_worth import read_stretch_calibration
-from rna_predict.templates.stage import FEWEST_FREE, STRETCH, find_templates
+from rna_predict.templates.stage import FEWEST_FREE, find_templates
 
 from .conftest import adjacency_of, position_of
 from .test_local import CRISPR, HANDLE
