@@ -5,7 +5,7 @@ A chain without a cluster counts as one of its own.
 
 from rna_predict.cli.cluster_fit import Sample, fit_clusters
 from rna_predict.templates import local_worth, motif_worth
-from rna_predict.templates.library import Library
+from rna_predict.templates.library import Library, chain_positions
 from rna_predict.templates.local import LocalHit, local_hits
 from rna_predict.templates.logistic import LogisticFit
 from rna_predict.templates.motifs import find_motif, gap_lddt, loop_gaps, rings
@@ -29,7 +29,7 @@ def motif_samples(library: Library) -> list[Sample]:
     samples = []
     for position, row in enumerate(library.rows):
         atoms = library.atoms(position)
-        for ring in rings(row.sequence, row.partner_L):
+        for ring in rings(row.sequence, row.partner_L, breaks=row.breaks):
             own_P = loop_gaps(atoms, ring)
             if own_P is None:
                 continue
@@ -48,7 +48,7 @@ def local_samples(library: Library) -> list[Sample]:
     blank = LogisticFit(schema="", terms=local_worth.TERMS, weights=(0.0,) * len(local_worth.TERMS), made_by={})
     samples = []
     for position, row in enumerate(library.rows):
-        others = [n for n, group in enumerate(group_N) if group != group_N[position]]
+        others = [n for n in chain_positions(library.rows) if not row.loop and group_N[n] != group_N[position]]
         for hit in local_hits(row.sequence, (0, len(row.sequence)), library, others, blank):
             samples.append(Sample(group_N[position], hit.vector, _share_right(hit, row.partner_L.tolist())))
     return samples

@@ -88,7 +88,7 @@ def search_local(
         row = library.rows[position]
         return config.max_identity >= 1 or identity_of(sequence, row.sequence) <= config.max_identity
 
-    allowed_rows = [n for n, row in enumerate(library.rows) if allowed(row, config)]
+    allowed_rows = [n for n, row in enumerate(library.rows) if not row.loop and allowed(row, config)]
     found = [
         hit
         for span in itertools.pairwise((0, *breaks, len(sequence)))

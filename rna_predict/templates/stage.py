@@ -66,7 +66,9 @@ def search_motifs(adjacency: Adjacency, library: Library, config: TemplatesConfi
         row = library.rows[position]
         if not allowed(row, config):
             return False
-        return config.max_identity >= 1 or identity_of(adjacency.sequence, row.sequence) <= config.max_identity
+        return (
+            config.max_identity >= 1 or row.loop or identity_of(adjacency.sequence, row.sequence) <= config.max_identity
+        )
 
     calibration = read_motif_calibration()
     found = []
