@@ -52,14 +52,15 @@ def command(
     if min_expected_tm is not None:
         config = replace(config, min_expected_tm=min_expected_tm)
     chains = [read_chain(folder / f"{name}.pdb.gz", name) for name in ids]
-    near = nearest_chains({chain.id: chain.sequence for chain in chains}, {row.id: row.sequence for row in opened.rows})
+    known = {row.id: row.sequence for row in opened.rows if not row.loop}
+    near = nearest_chains({chain.id: chain.sequence for chain in chains}, known)
     rows: list[dict[str, object]] = []
     with steps(len(chains)) as progress:
         for chain, relative in zip(chains, near, strict=True):
             progress.now(chain.id)
             rows += measure_target(chain, relative, opened, config)
             progress.done()
-    counts = {"library": len(opened.rows), "near": sum(relative.related(NEAR) for relative in near)}
+    counts = {"library": len(known), "near": sum(relative.related(NEAR) for relative in near)}
     print_result(rows, figures(rows) | counts)
 
 

@@ -159,9 +159,11 @@ def _families() -> str:
 
 
 def _templates() -> str:
-    from rna_predict.templates.library import open_library
+    from rna_predict.templates.library import chain_positions, open_library
 
-    return f"{len(open_library().rows)} structures"
+    rows = open_library().rows
+    chains = len(chain_positions(rows))
+    return f"{chains} structures, {len(rows) - chains} loops"
 
 
 def _prior_table() -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from rna_predict.cli.cluster_fit import Sample, fit_clusters
 from rna_predict.templates import local_worth, motif_worth
-from rna_predict.templates.library import Library
+from rna_predict.templates.library import Library, chain_positions
 from rna_predict.templates.local import LocalHit, local_hits
 from rna_predict.templates.logistic import LogisticFit
 from rna_predict.templates.motifs import find_motif, gap_lddt, loop_gaps, residue_gaps, rings
@@ -38,7 +38,7 @@ def motif_samples(library: Library) -> list[Sample]:
     samples = []
     for position, row in enumerate(library.rows):
         atoms = library.atoms(position)
-        for ring in rings(row.sequence, row.partner_L):
+        for ring in rings(row.sequence, row.partner_L, breaks=row.breaks):
             own_P = loop_gaps(atoms, ring)
             if own_P is None:
                 continue
@@ -74,7 +74,9 @@ def _stretches(library: Library) -> Iterator[tuple[str, int, LocalHit]]:
     """Group and position of a chain, and a stretch of it that reads like one of another cluster."""
     group_N = [row.cluster or row.id for row in library.rows]
     blank = LogisticFit(schema="", terms=local_worth.TERMS, weights=(0.0,) * len(local_worth.TERMS), made_by={})
-    for position, row in enumerate(library.rows):
-        others = [n for n, group in enumerate(group_N) if group != group_N[position]]
+    chains = chain_positions(library.rows)
+    for position in chains:
+        row = library.rows[position]
+        others = [n for n in chains if group_N[n] != group_N[position]]
         for hit in local_hits(row.sequence, (0, len(row.sequence)), library, others, blank):
             yield group_N[position], position, hit

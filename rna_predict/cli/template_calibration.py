@@ -81,7 +81,7 @@ def threaded_tm(chain: Chain, library: Library, found: Found) -> float:
 def sample_chain(chain: Chain, cluster: str, library: Library, pairs: str, seed: int) -> list[Sample]:
     """Alignments of a chain with those of the library that score best, and some behind."""
     adjacency = adjacency_of(chain, pairs)
-    chosen = [n for n, row in enumerate(library.rows) if row.id != chain.id]
+    chosen = [n for n, row in enumerate(library.rows) if not row.loop and row.id != chain.id]
     blank = Calibration(weights=(0.0,) * len(TERMS), made_by={})
     found = align_rows(adjacency, library.rows, chosen, LOOKED_AT, blank)
     rest = found[BEST:]

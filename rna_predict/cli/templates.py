@@ -21,6 +21,7 @@ from rna_predict.cli.stages import (
 )
 from rna_predict.cli.stored import StageRun, Work
 from rna_predict.cli.threads import set_threads
+from rna_predict.errors import ConfigError
 
 if TYPE_CHECKING:
     from rna_predict.cli.stage_files import StageFiles
@@ -46,27 +47,45 @@ def build(
     min_length: Annotated[int, typer.Option(min=2, help="Fewest residues.")] = 15,
     min_atoms: Annotated[float, typer.Option(help="Least share of the heavy atoms that must be there.")] = 0.8,
     origin: Annotated[str, typer.Option(help="What the library says of where its structures come from.")] = "",
+    loops: Annotated[
+        Path | None, typer.Option(help="Folder of PDB or mmCIF files, each a loop cut out of a structure.")
+    ] = None,
+    loops_index: Annotated[
+        Path | None, typer.Option(help="CSV with a column id, and optionally pdb_id and date of each loop.")
+    ] = None,
 ) -> None:
-    """Make a library of templates. The same chains give the same content; the last line is one JSON object."""
+    """Make a library of templates. The same files give the same content; the last line is one JSON object."""
+    from rna_predict.data.loop_files import read_loops, with_loops
+    from rna_predict.data.sources import read_index
     from rna_predict.data.template_library import LibrarySettings, build_library
     from rna_predict.templates.lance import write
 
+    if loops_index and not loops:
+        raise ConfigError("--loops-index is of the files of --loops: give both, or neither.")
+
     settings = LibrarySettings(split=split, identity=identity, min_length=min_length, min_atoms=min_atoms)
     words = f"--split '{split}' --identity {identity:g} --min-length {min_length} --min-atoms {min_atoms:g}"
+    words += (" --loops FOLDER" if loops else "") + (" --loops-index INDEX" if loops_index else "")
     made_by = {"command": f"rna-predict templates build {words}", "source": origin or source.name}
     library = build_library(source, settings, made_by, lambda name: LOG.debug("%s", name))
+    chains = library.rows
+    figures = {
+        "chains": len(chains),
+        "residues": sum(len(row.sequence) for row in chains),
+        "clusters": len({row.cluster for row in chains}),
+    }
+    if loops:
+        reading = read_loops(loops, read_index(loops_index).rows if loops_index else {})
+        for refusal in reading.refusals:
+            LOG.warning("no loop, left out: %s", refusal.reason)
+        library = with_loops(library, reading)
+        figures |= {"loops": len(reading.rows), "loops_left_out": len(reading.refusals)}
     if out.suffix == ".safetensors":
         library.save(out)
     else:
         write(library, out)
-    LOG.info("%s: %d chains", out, len(library.rows))
-    figures = {
-        "chains": len(library.rows),
-        "residues": sum(len(row.sequence) for row in library.rows),
-        "clusters": len({row.cluster for row in library.rows}),
-        "digest": library.digest,
-    }
-    print_result([], figures)
+    LOG.info("%s: %d chains, %d loops", out, len(chains), len(library.rows) - len(chains))
+    print_result([], figures | {"digest": library.digest})
 
 
 @app.command("search")
@@ -82,7 +101,7 @@ def search(
     from rna_predict.stage_a_adjacency.config import StageAConfig
     from rna_predict.stage_a_adjacency.stage import predict_adjacency
     from rna_predict.templates.config import TemplatesConfig
-    from rna_predict.templates.library import open_library
+    from rna_predict.templates.library import chain_positions, open_library
     from rna_predict.templates.search import search as search_library
 
     records = read_fasta(fasta).records
@@ -95,8 +114,8 @@ def search(
             shares = ("expected_tm", "coverage", "identity", "pair_agreement")
             row = {"id": record.id, "template": hit.id, "length": hit.length}
             rows.append(row | {name: getattr(hit, name) for name in shares})
-    found = len({row["id"] for row in rows})
-    print_result(rows, {"library": len(opened.rows), "rnas": len(records), "with_template": found, "hits": len(rows)})
+    found, chains = len({row["id"] for row in rows}), len(chain_positions(opened.rows))
+    print_result(rows, {"library": chains, "rnas": len(records), "with_template": found, "hits": len(rows)})
 
 
 @app.command("calibrate")

@@ -1,6 +1,6 @@
 """A library in a folder with a LanceDB table, and the only door to lancedb and pyarrow in this package's folder.
 
-A row is a chain: what is searched, the embedding, and the packed coordinates, which are read when the chain is hit.
+A row is a chain or a loop: what is searched, the embedding, and the packed coordinates, which are read when it is hit.
 """
 
 import json
@@ -24,10 +24,12 @@ from rna_predict.templates.library import (
     MemoryLibrary,
     Packed,
     Row,
+    chain_positions,
     check_packed,
     check_rows,
     checked_header,
     row_digest,
+    row_of,
     unpack,
 )
 
@@ -65,10 +67,9 @@ class LanceLibrary:
         with _readable(folder):
             header = checked_header(path, path.read_text(encoding="utf-8"))
             table = lancedb.connect(str(folder)).open_table(TABLE)
-            names = ["position", *Row._fields, "digest"]
-            columns = table.search().select(names).limit(None).to_arrow().sort_by("position")
-            values = [columns[name].to_pylist() for name in Row._fields]
-            rows = tuple(Row(*row) for row in zip(*values, strict=True))
+            known = [name for name in Row._fields if name in table.schema.names or name != "strands"]
+            columns = table.search().select(["position", *known, "digest"]).limit(None).to_arrow().sort_by("position")
+            rows = tuple(row_of(row) for row in zip(*(columns[name].to_pylist() for name in known), strict=True))
             digests = tuple(columns["digest"].to_pylist())
             library = cls(
                 folder=folder,
@@ -105,7 +106,10 @@ class LanceLibrary:
             ContractError: the table is damaged.
         """
         with _readable(self.folder):
-            found = self.table.search(vector).metric("dot").select(["position", "_distance"]).limit(count).to_arrow()
+            query = self.table.search(vector).metric("dot").select(["position", "_distance"]).limit(count)
+            if (chains := len(chain_positions(self.rows))) < len(self.rows):
+                query = query.where(f"position < {chains}", prefilter=True)
+            found = query.to_arrow()
         return found["position"].to_pylist()
 
 
@@ -143,6 +147,7 @@ def _schema() -> "pa.Schema":
     import pyarrow as pa
 
     columns: dict[str, pa.DataType] = {"position": pa.int32()} | dict.fromkeys(Row._fields, pa.string())
+    columns["strands"] = pa.list_(pa.int32())
     columns |= {"digest": pa.string(), "vector": pa.list_(pa.float32(), DIMENSION)}
     columns |= {"xyz": pa.list_(pa.int16()), "atoms": pa.list_(pa.int32()), "linked": pa.list_(pa.uint8())}
     return pa.schema([pa.field(name, kind, nullable=False) for name, kind in columns.items()])

@@ -5,6 +5,7 @@ Two files hold the same rows: a folder with a LanceDB table (`lance`), for libra
 """
 
 import hashlib
+import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -34,11 +35,15 @@ HEADER = "library"
 UNIT = 0.01
 """Å of one step of a stored coordinate; 16 bits reach ±327 Å from the chain's centre."""
 AGAIN = "Make it again: rna-predict templates build."
+SHORTEST_STRAND = 2
+"""Residues of a loop's strand that has none between its pairs."""
 _ARRAYS = {"rows": "U8", "xyz": "I16", "atoms": "I32", "linked": "U8"}
+_LABELS = ("id", "sequence", "structure", "cluster", "date", "source")
+"""Text of every row."""
 
 
 class Row(NamedTuple):
-    """What a search sees of a chain.
+    """What a search sees of a chain, or of a loop that was cut out of one.
 
     Attributes:
         id: unique in its library.
@@ -47,6 +52,8 @@ class Row(NamedTuple):
         cluster: of similar sequences, or empty.
         date: day of deposition, YYYY-MM-DD, or empty.
         source: entry that the chain is of.
+        strands: empty for a chain. For a loop alone the residues of each of its strands, from 5' to 3' around it, with
+            the paired residue before and behind each.
     """
 
     id: str
@@ -55,6 +62,22 @@ class Row(NamedTuple):
     cluster: str
     date: str
     source: str
+    strands: tuple[int, ...] = ()
+
+    @property
+    def loop(self) -> bool:
+        """Whether it is a loop alone, which no search for whole chains sees."""
+        return bool(self.strands)
+
+    @property
+    def breaks(self) -> tuple[int, ...]:
+        """First residue of each strand but the first."""
+        return tuple(itertools.accumulate(self.strands))[:-1]
+
+    @property
+    def values(self) -> list[Any]:
+        """As they are stored and digested; a chain has no strands there, as before there were loops."""
+        return [*self[: len(_LABELS)], *([list(self.strands)] if self.strands else [])]
 
     @property
     def partner_L(self) -> np.ndarray:
@@ -94,11 +117,11 @@ class Packed:
 
 @runtime_checkable
 class Library(Protocol):
-    """Rows in a fixed order, the atoms of each, and the nearest to a vector."""
+    """Rows in a fixed order, the loops behind the chains; the atoms of each; and the chains nearest to a vector."""
 
     @property
     def rows(self) -> Sequence[Row]:
-        """Of all chains."""
+        """Of all chains, then of all loops."""
         ...
 
     @property
@@ -149,7 +172,7 @@ class MemoryLibrary:
 
     @cached_property
     def vectors(self) -> np.ndarray:
-        """float32 [N, DIMENSION], embedding of each chain."""
+        """float32 [N, DIMENSION], embedding of each row."""
         return np.stack([embed(row.sequence, row.partner_L) for row in self.rows])
 
     def atoms(self, position: int) -> Atoms:
@@ -158,12 +181,13 @@ class MemoryLibrary:
 
     def nearest(self, vector: np.ndarray, count: int) -> list[int]:
         """Positions of the `count` chains whose embeddings are nearest, the nearest first."""
-        return np.argsort(-(self.vectors @ vector), kind="stable")[:count].tolist()
+        own = self.vectors[: len(chain_positions(self.rows))]
+        return np.argsort(-(own @ vector), kind="stable")[:count].tolist()
 
     def save(self, path: Path) -> None:
         """Write the library whole or not at all; equal content gives equal bytes."""
         arrays = {
-            "rows": np.frombuffer(json.dumps([list(row) for row in self.rows]).encode(), dtype=np.uint8),
+            "rows": np.frombuffer(json.dumps([row.values for row in self.rows]).encode(), dtype=np.uint8),
             "xyz": np.concatenate([one.xyz_N3 for one in self.packed]),
             "atoms": np.concatenate([one.atoms_L for one in self.packed]),
             "linked": np.concatenate([one.linked_L for one in self.packed]),
@@ -187,7 +211,7 @@ class MemoryLibrary:
                 if kinds != _ARRAYS:
                     raise ContractError(f"{path}: expected arrays {_ARRAYS}, found {kinds}. {AGAIN}")
                 arrays = {name: file.get_tensor(name) for name in _ARRAYS}
-            rows = tuple(Row(*row) for row in json.loads(arrays["rows"].tobytes()))
+            rows = tuple(row_of(values) for values in json.loads(arrays["rows"].tobytes()))
             library = cls(rows=rows, packed=_split(rows, arrays), made_by=header["made_by"])
         except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
             raise ContractError(f"{path}: not a readable {SCHEMA} file ({error}). {AGAIN}") from error
@@ -219,10 +243,27 @@ def _opened(path: str) -> Library:
     return MemoryLibrary.load(Path(path))
 
 
-def make_row(id: str, sequence: str, partner_L: np.ndarray, labels: dict[str, str]) -> Row:
-    """The row of a chain; `labels` may hold `cluster`, `date` and `source`."""
+def make_row(
+    id: str, sequence: str, partner_L: np.ndarray, labels: dict[str, str], strands: tuple[int, ...] = ()
+) -> Row:
+    """The row of a chain, or with `strands` of a loop; `labels` may hold `cluster`, `date` and `source`."""
     known = {"cluster": "", "date": "", "source": ""} | labels
-    return Row(id=id, sequence=sequence, structure=to_dot_bracket(partner_L), **known)
+    return Row(id=id, sequence=sequence, structure=to_dot_bracket(partner_L), strands=strands, **known)
+
+
+def row_of(values: Sequence[Any]) -> Row:
+    """The row of what `Row.values` gave.
+
+    Raises:
+        TypeError: too few or too many values.
+    """
+    labels, strands = values[: len(_LABELS)], values[len(_LABELS) :]
+    return Row(*labels, *(tuple(one) for one in strands))
+
+
+def chain_positions(rows: Sequence[Row]) -> range:
+    """Positions of the chains, which come before the loops."""
+    return range(sum(not row.loop for row in rows))
 
 
 def pack(xyz_LA3: np.ndarray, mask_LA: np.ndarray, linked_L: np.ndarray) -> Packed:
@@ -249,12 +290,16 @@ def unpack(packed: Packed) -> Atoms:
 
 
 def check_rows(rows: Sequence[Row]) -> None:
-    """Raise ContractError where there is no row, an id occurs twice, or a structure is not of the sequence."""
+    """Raise ContractError where there is none, an id occurs twice, a row is not whole, or a loop is before a chain."""
     if not rows or len({row.id for row in rows}) < len(rows):
         raise ContractError(f"library of templates: {len(rows)} rows; there must be some, each id once. {AGAIN}")
     for row in rows:
         if not row.sequence or len(row.structure) != len(row.sequence):
             raise ContractError(f"library of templates: {row.id}: {len(row.structure)} marks of structure. {AGAIN}")
+        if row.strands and (sum(row.strands) != len(row.sequence) or min(row.strands) < SHORTEST_STRAND):
+            raise ContractError(f"library of templates: {row.id}: strands of {row.strands} residues. {AGAIN}")
+    if any(row.loop for row in rows[: len(chain_positions(rows))]):
+        raise ContractError(f"library of templates: a loop stands before a chain. {AGAIN}")
 
 
 def check_packed(row: Row, packed: Packed) -> None:
@@ -271,7 +316,7 @@ def check_packed(row: Row, packed: Packed) -> None:
 
 def row_digest(row: Row, packed: Packed) -> str:
     """sha256 over a row and its atoms."""
-    state = hashlib.sha256(json.dumps(list(row)).encode())
+    state = hashlib.sha256(json.dumps(row.values).encode())
     for value, kind in ((packed.xyz_N3, "<i2"), (packed.atoms_L, "<i4"), (packed.linked_L, "u1")):
         state.update(np.ascontiguousarray(value, dtype=kind).tobytes())
     return state.hexdigest()

@@ -14,7 +14,7 @@ import numpy as np
 from rna_predict.chemistry.residues import CANONICAL_PAIRS
 from rna_predict.contracts.adjacency import MIN_LOOP
 from rna_predict.templates.config import TemplatesConfig
-from rna_predict.templates.library import Library, Row
+from rna_predict.templates.library import Library, Row, chain_positions
 from rna_predict.templates.local_worth import LocalFigures, read_local_calibration
 from rna_predict.templates.logistic import LogisticFit
 from rna_predict.templates.search import allowed, identity_of
@@ -107,7 +107,7 @@ def all_local(sequence: str, library: Library, config: TemplatesConfig, breaks: 
     """
     if not config.enabled:
         return []
-    rows = [n for n, row in enumerate(library.rows) if allowed(row, config)]
+    rows = [n for n in chain_positions(library.rows) if allowed(library.rows[n], config)]
     spans = itertools.pairwise((0, *breaks, len(sequence)))
     return [hit for span in spans for hit in local_hits(sequence, span, library, rows)]
 

@@ -139,7 +139,7 @@ def _kind(kind: str) -> str:
 
 
 def known_rings(library: Library) -> Mapping[Shape, Sequence[tuple[int, Ring]]]:
-    """Every loop of a library's chains by shape, as read from each of its bordering pairs; made once a library."""
+    """Every loop of a library by shape, as read from each of its bordering pairs; made once a library."""
     return _known(library.digest, _Held(library))
 
 
@@ -160,7 +160,7 @@ class _Held:
 def _known(digest: str, held: _Held) -> Mapping[Shape, Sequence[tuple[int, Ring]]]:
     by_shape: dict[Shape, list[tuple[int, Ring]]] = defaultdict(list)
     for position, row in enumerate(held.library.rows):
-        for ring in rings(row.sequence, row.partner_L, turned=True):
+        for ring in rings(row.sequence, row.partner_L, turned=True, breaks=row.breaks):
             by_shape[ring.shape].append((position, ring))
     return by_shape
 

@@ -19,7 +19,7 @@ from rna_predict.templates.align import (
 from rna_predict.templates.config import TemplatesConfig
 from rna_predict.templates.embedding import embed
 from rna_predict.templates.features import Calibration, Features, measure, read_calibration
-from rna_predict.templates.library import Library, Row
+from rna_predict.templates.library import Library, Row, chain_positions
 
 MATCHING_SHARE = 0.5
 """How much a residue's state is that of stage A's matching, and not of its probabilities."""
@@ -173,8 +173,9 @@ def _aligned(profile_LC: np.ndarray, pair_LL: np.ndarray, code_M: np.ndarray, ma
 
 def _candidates(adjacency: Adjacency, library: Library, config: TemplatesConfig) -> Sequence[int]:
     """All chains, or of a large library the nearest by embedding."""
-    if len(library.rows) <= config.prefilter:
-        return range(len(library.rows))
+    chains = chain_positions(library.rows)
+    if len(chains) <= config.prefilter:
+        return chains
     return library.nearest(embed(adjacency.sequence, adjacency.partner_L), config.prefilter)
 
 

@@ -165,7 +165,9 @@ def _counts(adjacency: Adjacency, library: Library, config: TemplatesConfig) -> 
         row = library.rows[position]
         if not allowed(row, config):
             return False
-        return config.max_identity >= 1 or identity_of(adjacency.sequence, row.sequence) <= config.max_identity
+        return (
+            config.max_identity >= 1 or row.loop or identity_of(adjacency.sequence, row.sequence) <= config.max_identity
+        )
 
     return counts
 

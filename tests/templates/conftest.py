@@ -23,7 +23,7 @@ def small(carried: MemoryLibrary) -> MemoryLibrary:
     taken = [
         n
         for n, row in enumerate(carried.rows)
-        if (n % 30 == 0 and row.id != "3ds7_B") or row.id in (TRNA, ADENINE, GUANINE)
+        if (n % 30 == 0 and row.id != "3ds7_B" and not row.loop) or row.id in (TRNA, ADENINE, GUANINE)
     ]
     return MemoryLibrary(
         rows=tuple(carried.rows[n] for n in taken),

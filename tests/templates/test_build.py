@@ -13,7 +13,7 @@ from rna_predict.data.template_library import LibrarySettings, build_library
 from rna_predict.errors import ConfigError, InputError
 from rna_predict.formats.fasta import write_fasta
 from rna_predict.templates.features import read_calibration
-from rna_predict.templates.library import open_library
+from rna_predict.templates.library import chain_positions, open_library
 
 from .conftest import ADENINE, TRNA, adjacency_of, row_of
 
@@ -109,7 +109,12 @@ def test_the_search_command_prints_a_line_a_template(tmp_path, carried):
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
     assert lines[1].split()[:2] == ["add", ADENINE]
-    assert json.loads(lines[-1]) == {"library": len(carried.rows), "rnas": 2, "with_template": 1, "hits": 2}
+    assert json.loads(lines[-1]) == {
+        "library": len(chain_positions(carried.rows)),
+        "rnas": 2,
+        "with_template": 1,
+        "hits": 2,
+    }
 
 
 def test_the_command_calibrates_on_a_dataset(dataset, carried, tmp_path):

@@ -14,7 +14,7 @@ from rna_predict.errors import ContractError, InputError
 from rna_predict.geometry.numpy_measures import linked_in_space
 from rna_predict.templates import lance
 from rna_predict.templates.embedding import DIMENSION, embed
-from rna_predict.templates.library import CARRIED, MemoryLibrary, Row, open_library, pack, unpack
+from rna_predict.templates.library import CARRIED, MemoryLibrary, Row, chain_positions, open_library, pack, unpack
 
 from .conftest import ADENINE, position_of, row_of
 
@@ -153,14 +153,17 @@ def test_rows_must_be_distinct_and_fit_their_atoms(small):
 def test_the_carried_library_is_of_training_chains_alone(carried, shared_dir):
     with (shared_dir / "data" / "rna3d" / "index.csv").open() as file:
         split = {row["id"]: row["split"] for row in csv.DictReader(file)}
-    assert {split[row.id] for row in carried.rows} == {"train"}
+    assert {split[row.id] for row in carried.rows if not row.loop} == {"train"}
 
 
 def test_its_card_states_what_it_holds(carried, root):
     card = (root / "rna_predict" / "templates" / "pdb.md").read_text()
-    residues = sum(len(row.sequence) for row in carried.rows)
-    assert re.search(r"holds ([\d,]+) chains", card)[1] == f"{len(carried.rows):,}"
+    chains = len(chain_positions(carried.rows))
+    residues = sum(len(row.sequence) for row in carried.rows[:chains])
+    assert re.search(r"holds ([\d,]+) chains", card)[1] == f"{chains:,}"
     assert f"{residues:,} residues" in card
+    alone = sum(len(row.sequence) for row in carried.rows[chains:])
+    assert f"{len(carried.rows) - chains} loops ({alone:,} residues)" in card
     assert carried.digest in card
     assert (root / "rna_predict" / "templates" / CARRIED).stat().st_size < 4_000_000
 

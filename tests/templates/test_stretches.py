@@ -75,7 +75,7 @@ def test_what_stems_and_loops_hold_already_is_no_stretch(carried):
         partner_L[i], partner_L[-1 - i] = len(hairpin) - 1 - i, i
     found = find_templates(adjacency_of(hairpin, partner_L), TemplatesConfig(), carried)
     assert {motif.kind for motif in found.motifs} == {"hairpin"}
-    for row in carried.rows[::40]:
+    for row in [row for row in carried.rows if not row.loop][::40]:
         own = find_templates(adjacency_of(row.sequence, row.partner_L), TemplatesConfig(max_hits=0), carried)
         held = row.partner_L >= 0
         for motif in own.known_loops:
