@@ -147,7 +147,8 @@ def finished_of(files: "StageFiles", costs: tuple["Cost", ...]) -> "Finished":
     except ContractError as error:
         notices.append(f"Its templates cannot be shown: {error}")
     used = "took part in" if "family" in adjacency.provenance.inputs else "took no part in"
-    families = [f"Family, which {used} stage A's pairs: {family.sentence}." for family in adjacency.families]
+    known = [f"Family, which {used} stage A's pairs: {family.sentence}." for family in adjacency.families]
+    known += [f"Known stretch, which took part in stage A's pairs: {one.sentence}." for one in adjacency.stretches]
     return Finished(
         ensemble=ensemble,
         adjacency=adjacency,
@@ -158,7 +159,7 @@ def finished_of(files: "StageFiles", costs: tuple["Cost", ...]) -> "Finished":
         ),
         templates=hits,
         loops=loops,
-        families=tuple(families),
+        known=tuple(known),
         costs=costs,
         notices=tuple(notices),
     )

@@ -58,6 +58,34 @@ class FamilyFound(NamedTuple):
         )
 
 
+class StretchFound(NamedTuple):
+    """A stretch of a known structure that reads like one of the sequence, of whose pairs stage A was told.
+
+    Attributes:
+        id: of the known chain.
+        first: first aligned residue, from 1.
+        last: last aligned residue.
+        pairs: pairs that it brings.
+        expected: share of them that is expected to be right.
+        library: digest of the library that holds it.
+    """
+
+    id: str
+    first: int
+    last: int
+    pairs: int
+    expected: float
+    library: str
+
+    @property
+    def sentence(self) -> str:
+        """One line for logs and headers."""
+        return (
+            f"residues {self.first}-{self.last} read like {self.id}: {self.pairs} of its pairs, "
+            f"{self.expected:.0%} of which are expected to be right"
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adjacency(Record):
     """Base pairs of one RNA.
@@ -69,21 +97,24 @@ class Adjacency(Record):
         given: whether the user gave the structure (then non-canonical pairs are taken as they are).
         families: those that were found in the sequence, best first; the provenance's inputs name `family` where they
             took part in the pairs.
+        stretches: those of known structures whose pairs took part, the surest first.
     """
 
     SCHEMA: ClassVar[str] = "rna_predict.adjacency"
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
     STAGE: ClassVar[str] = "stage_a"
 
     probability_LL: np.ndarray = array("float32")
     partner_L: np.ndarray = array("int32")
     given: bool = False
     families: tuple[FamilyFound, ...] = ()
+    stretches: tuple[StretchFound, ...] = ()
 
     def __post_init__(self) -> None:
         """Raise ContractError when the matrix or the matching breaks a rule above."""
         Record.__post_init__(self)
         self._check_families()
+        self._check_stretches()
         length = self.length
         self.expect_shape("probability_LL", (length, length))
         self.expect_shape("partner_L", (length,))
@@ -108,6 +139,17 @@ class Adjacency(Record):
                     f"families of {self.id}: {one.accession} lies at {one.first}-{one.last} with E-value {one.evalue}"
                 )
         object.__setattr__(self, "families", found)
+
+    def _check_stretches(self) -> None:
+        """From a file they come as lists."""
+        try:
+            found = tuple(StretchFound(*one) for one in self.stretches)
+        except TypeError as error:
+            raise ContractError(f"stretches of {self.id}: {error}") from error
+        for one in found:
+            if not (1 <= one.first < one.last <= self.length and one.pairs > 0 and 0 <= one.expected <= 1):
+                raise ContractError(f"stretches of {self.id}: {one.id} lies at {one.first}-{one.last}, {one.sentence}")
+        object.__setattr__(self, "stretches", found)
 
     def _check_matching(self) -> None:
         partner = self.partner_L

@@ -148,7 +148,7 @@ def _panel(finished: Finished) -> dict[str, Any]:
         ],
         "templates": [_template(finished, index) for index in range(len(finished.templates))],
         "loops": [_loop(motif) for motif in finished.loops],
-        "families": list(finished.families),
+        "known": list(finished.known),
         "costs": [_cost(cost) for cost in finished.costs],
         "notices": list(finished.notices),
     }

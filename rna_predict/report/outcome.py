@@ -25,7 +25,7 @@ class Finished:
         made: the stages in the order in which they ran.
         templates: known structures that were threaded onto it, the best first.
         loops: known loops that stand for its own, the most trusted first.
-        families: what stage A found of its family, a sentence each.
+        known: what stage A found of its family and of known stretches, a sentence each.
         costs: its jobs, in the order in which they ran; none where nobody measured them.
         notices: what the reader has to know of this RNA, e.g. that a file could not be read.
     """
@@ -35,7 +35,7 @@ class Finished:
     made: tuple[Made, ...]
     templates: tuple[TemplateHit, ...] = ()
     loops: tuple[Motif, ...] = ()
-    families: tuple[str, ...] = ()
+    known: tuple[str, ...] = ()
     costs: tuple[Cost, ...] = ()
     notices: tuple[str, ...] = ()
 

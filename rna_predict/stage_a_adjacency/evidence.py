@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from rna_predict.contracts.adjacency import StretchFound
 from rna_predict.contracts.loops import find_stems, nested_mask
 from rna_predict.errors import InputError
 from rna_predict.stage_a_adjacency.folding import Constraints, Fold
@@ -26,6 +27,7 @@ class Evidence:
             unpaired; the way for a family's pseudoknots.
         bonus_LL: kcal/mol [L, L], added to the energy of a pair (negative favours it), or None.
         reactivity_L: float32 [L], NaN for none, or None.
+        stretches: what results state of known stretches.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Evidence:
     offered: tuple[tuple[int, int, float], ...] = ()
     bonus_LL: np.ndarray | None = field(default=None, compare=False)
     reactivity_L: np.ndarray | None = field(default=None, compare=False)
+    stretches: tuple[StretchFound, ...] = ()
 
 
 def constraints_of(evidence: Sequence[Evidence], breaks: tuple[int, ...] = ()) -> Constraints:

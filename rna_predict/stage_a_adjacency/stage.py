@@ -73,7 +73,8 @@ def _folded(sequence: RnaSequence, config: StageAConfig, evidence: list[Evidence
     """What the backend makes of the sequence and the evidence."""
     fold = fold_with(sequence.sequence, config, evidence, sequence.breaks)
     method = "+".join([config.backend, *(source.name for source in evidence)])
-    return _adjacency(sequence, config, fold, method, {source.name: source.digest for source in evidence})
+    adjacency = _adjacency(sequence, config, fold, method, {source.name: source.digest for source in evidence})
+    return dataclasses.replace(adjacency, stretches=tuple(one for source in evidence for one in source.stretches))
 
 
 def _adjacency(

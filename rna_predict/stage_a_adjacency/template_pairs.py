@@ -62,7 +62,7 @@ def local_evidence(
     bonus_LL = np.zeros((sequence.length, sequence.length))
     offers: dict[tuple[int, int], float] = {}
     for hit in hits:
-        logger.info("%s: %s", sequence.id, hit.sentence)
+        logger.info("%s: %s", sequence.id, hit.found(opened.digest).sentence)
         share = min(max(hit.expected, 1e-3), 1 - 1e-3)
         total = config.local_weight * max(0.5 + 0.5 * math.log(share / (1 - share)), 0.0)
         for i, j in hit.pairs:
@@ -73,6 +73,7 @@ def local_evidence(
         digest=digest_of([opened.digest, [[hit.row.id, hit.residue_N.tolist(), hit.place_N.tolist()] for hit in hits]]),
         offered=tuple((i, j, expected) for (i, j), expected in offers.items()),
         bonus_LL=bonus_LL if "bonus_LL" in BACKENDS[config.backend].uses else None,
+        stretches=tuple(hit.found(opened.digest) for hit in hits),
     )
 
 

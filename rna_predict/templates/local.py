@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rna_predict.chemistry.residues import CANONICAL_PAIRS
-from rna_predict.contracts.adjacency import MIN_LOOP
+from rna_predict.contracts.adjacency import MIN_LOOP, StretchFound
 from rna_predict.templates.config import TemplatesConfig
 from rna_predict.templates.library import Library, Row, chain_positions
 from rna_predict.templates.local_worth import LocalFigures, read_local_calibration
@@ -61,12 +61,15 @@ class LocalHit:
         """Share of the pairs that a matching (int [L], partner or -1) has."""
         return sum(int(partner_L[i]) == j for i, j in self.pairs) / len(self.pairs)
 
-    @property
-    def sentence(self) -> str:
-        """One line for logs."""
-        return (
-            f"residues {self.residue_N[0] + 1}-{self.residue_N[-1] + 1} read like {self.row.id}: "
-            f"{len(self.pairs)} of its pairs, {self.expected:.0%} of which are expected to be right"
+    def found(self, library: str) -> StretchFound:
+        """For stage A's record; `library` is the digest of the one that holds the chain."""
+        return StretchFound(
+            id=self.row.id,
+            first=int(self.residue_N[0]) + 1,
+            last=int(self.residue_N[-1]) + 1,
+            pairs=len(self.pairs),
+            expected=self.expected,
+            library=library,
         )
 
 

@@ -1,11 +1,14 @@
 """Known stretches in stage A: they mend a fold that energies get wrong, and say so; without one nothing changes."""
 
+import dataclasses
 import functools
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from rna_predict.contracts import RnaSequence
+from rna_predict.contracts import Adjacency, RnaSequence
+from rna_predict.errors import ContractError
 from rna_predict.stage_a_adjacency.config import StageAConfig
 from rna_predict.stage_a_adjacency.stage import predict_adjacency
 from rna_predict.stage_a_adjacency.template_pairs import local_evidence
@@ -25,13 +28,19 @@ HANDLE = [(4, 18), (5, 17), (6, 16), (7, 15), (8, 14)]
 
 
 @pytest.mark.parametrize(("rna", "pairs"), [(APTAMER, STEM), (CRISPR, HANDLE)], ids=["aptamer", "crispr"])
-def test_pairs_of_a_known_stretch_replace_those_of_a_wrong_fold(rna: RnaSequence, pairs: list[tuple[int, int]]):
+def test_pairs_of_a_known_stretch_replace_those_of_a_wrong_fold(
+    rna: RnaSequence, pairs: list[tuple[int, int]], tmp_path: Path
+):
     alone = predict_adjacency(rna, StageAConfig())
     told = predict_adjacency(rna, StageAConfig(), templates=FAR)
     assert not set(pairs) & set(alone.pairs)
     assert set(pairs) <= set(told.pairs)
     assert "local" in told.provenance.method.split("+")
     assert len(told.provenance.inputs["local"]) == 64
+    assert told.stretches[0].expected > 0.7
+    assert alone.stretches == ()
+    told.save(tmp_path / "a.safetensors")
+    assert Adjacency.load(tmp_path / "a.safetensors").stretches == told.stretches
 
 
 def test_a_hit_favours_its_pairs_together_and_each_within_limits():
@@ -72,3 +81,10 @@ def test_without_a_stretch_that_counts_nothing_changes(config: StageAConfig, tem
     found = predict_adjacency(CRISPR, config, templates=templates)
     assert found.digest() == alone.digest()
     assert "local" not in found.provenance.inputs
+
+
+def test_a_stretch_outside_the_rna_is_refused():
+    told = predict_adjacency(CRISPR, vienna(), templates=FAR)
+    (found,) = told.stretches
+    with pytest.raises(ContractError, match="stretches of crispr: 5mga_B lies at 1-99"):
+        dataclasses.replace(told, stretches=(found._replace(last=99),))

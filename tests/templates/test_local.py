@@ -32,7 +32,9 @@ def test_the_handle_is_found_with_all_its_pairs(handle):
     assert all(own[place_of[i]] == place_of[j] for i, j in handle.pairs)
     same = [CRISPR[i] == handle.row.sequence[m] for i, m in place_of.items()]
     assert 0.85 < np.mean(same) < 1
-    assert "1-20 read like 5mga_B: 5 of its pairs" in handle.sentence.replace("1-21", "1-20")
+    found = handle.found("ab")
+    assert (found.id, found.first, found.last, found.pairs, found.library) == (HANDLE, 1, 21, 5, "ab")
+    assert "residues 1-21 read like 5mga_B: 5 of its pairs, 8" in found.sentence
 
 
 def test_pairs_that_the_letters_cannot_form_are_left_out(carried, handle):

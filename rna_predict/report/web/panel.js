@@ -251,7 +251,7 @@ function drawMade() {
   const hash = (text) => make("td", {}, text === "none" ? "none" : make("code", { title: `sha256 ${text}` }, text.slice(0, 10)));
   const rows = view.panel.made.map((made) => make("tr", {}, make("th", { scope: "row" }, made.stage), make("td", {}, made.method), hash(made.weights), hash(made.config), make("td", {}, made.version)));
   byId("made").tBodies[0].replaceChildren(...rows);
-  byId("families").replaceChildren(...view.panel.families.map((text) => make("p", { class: "small" }, text)));
+  byId("known").replaceChildren(...view.panel.known.map((text) => make("p", { class: "small" }, text)));
 }
 
 function spanOf(aligned) {
