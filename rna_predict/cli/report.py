@@ -11,6 +11,7 @@ from rna_predict.cli.threads import set_threads
 from rna_predict.errors import ContractError, InputError, RnaPredictError
 
 if TYPE_CHECKING:
+    from rna_predict.contracts import Adjacency
     from rna_predict.cli.stage_files import StageFiles
     from rna_predict.report.costs import Cost
     from rna_predict.report.details import Entry
@@ -146,9 +147,6 @@ def finished_of(files: "StageFiles", costs: tuple["Cost", ...]) -> "Finished":
         hits, loops = found.hits, tuple(found.known_loops)
     except ContractError as error:
         notices.append(f"Its templates cannot be shown: {error}")
-    used = "took part in" if "family" in adjacency.provenance.inputs else "took no part in"
-    known = [f"Family, which {used} stage A's pairs: {family.sentence}." for family in adjacency.families]
-    known += [f"Known stretch, which took part in stage A's pairs: {one.sentence}." for one in adjacency.stretches]
     return Finished(
         ensemble=ensemble,
         adjacency=adjacency,
@@ -159,10 +157,18 @@ def finished_of(files: "StageFiles", costs: tuple["Cost", ...]) -> "Finished":
         ),
         templates=hits,
         loops=loops,
-        known=tuple(known),
+        known=known_of(adjacency),
         costs=costs,
         notices=tuple(notices),
     )
+
+
+def known_of(adjacency: "Adjacency") -> tuple[str, ...]:
+    """What stage A found of an RNA's families and of stretches of known structures, a sentence each."""
+    used = "took part in" if "family" in adjacency.provenance.inputs else "took no part in"
+    families = [f"Family, which {used} stage A's pairs: {family.sentence}." for family in adjacency.families]
+    stretches = [f"Known stretch, which took part in stage A's pairs: {one.sentence}." for one in adjacency.stretches]
+    return (*families, *stretches)
 
 
 def made_between(files: "StageFiles", notices: list[str]) -> list["Made"]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rna_predict.cli.report import known_of
 from rna_predict.contracts import Adjacency, RnaSequence
 from rna_predict.errors import ContractError
 from rna_predict.stage_a_adjacency.config import StageAConfig
@@ -88,3 +89,12 @@ def test_a_stretch_outside_the_rna_is_refused():
     (found,) = told.stretches
     with pytest.raises(ContractError, match="stretches of crispr: 5mga_B lies at 1-99"):
         dataclasses.replace(told, stretches=(found._replace(last=99),))
+
+
+def test_the_report_says_which_stretch_took_part():
+    told = predict_adjacency(CRISPR, vienna(), templates=FAR)
+    (sentence,) = known_of(told)
+    assert sentence.startswith(
+        "Known stretch, which took part in stage A's pairs: residues 1-21 read like 5mga_B: 5 of"
+    )
+    assert known_of(predict_adjacency(CRISPR, vienna())) == ()
