@@ -11,8 +11,8 @@ from rna_predict.cli.threads import set_threads
 from rna_predict.errors import ContractError, InputError, RnaPredictError
 
 if TYPE_CHECKING:
-    from rna_predict.contracts import Adjacency
     from rna_predict.cli.stage_files import StageFiles
+    from rna_predict.contracts import Adjacency
     from rna_predict.report.costs import Cost
     from rna_predict.report.details import Entry
     from rna_predict.report.outcome import Finished, Made
