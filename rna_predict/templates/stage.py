@@ -63,9 +63,7 @@ def _find(adjacency: Adjacency, config: TemplatesConfig, opened: Library | None)
     found = search(adjacency, opened, config)
     pieces = _uncovered(search_motifs(adjacency, opened, config), found)
     held_L = adjacency.partner_L >= 0
-    for residue_N in [piece.residue_N for piece in pieces] + [
-        one.residue_N for one in found if one.expected_tm >= FOLD_TM
-    ]:
+    for residue_N in [one.residue_N for one in (*pieces, *(hit for hit in found if hit.expected_tm >= FOLD_TM))]:
         held_L[residue_N] = True
     pieces += _uncovered(search_stretches(adjacency, opened, config, held_L), found)
     return thread_hits(adjacency, found, opened, config, pieces)
