@@ -276,7 +276,7 @@ function drawTemplates() {
   }
   if (loops.length) {
     const rows = loops.map((loop) => [make("th", { scope: "row" }, loop.id), loop.kind, make("td", {}, make("code", {}, loop.letters)), percent(loop.similarity), loop.expected_lddt.toFixed(2), spanOf(loop.aligned)]);
-    parts.push(make("h4", {}, "Known loops"), plainTable(["Chain", "Loop", "Letters", "Alike", "lDDT exp.", "Residues"], rows));
+    parts.push(make("h4", {}, "Known loops and stretches"), plainTable(["Chain", "Kind", "Letters", "Alike", "lDDT exp.", "Residues"], rows));
   }
   byId("templates").replaceChildren(...parts);
 }
