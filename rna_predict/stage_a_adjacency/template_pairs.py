@@ -61,8 +61,9 @@ def local_evidence(
         return None
     bonus_LL = np.zeros((sequence.length, sequence.length))
     offers: dict[tuple[int, int], float] = {}
-    for hit in hits:
-        logger.info("%s: %s", sequence.id, hit.found(opened.digest).sentence)
+    stretches = tuple(hit.found(opened.digest) for hit in hits)
+    for hit, stretch in zip(hits, stretches, strict=True):
+        logger.info("%s: %s", sequence.id, stretch.sentence)
         share = min(max(hit.expected, 1e-3), 1 - 1e-3)
         total = config.local_weight * max(0.5 + 0.5 * math.log(share / (1 - share)), 0.0)
         for i, j in hit.pairs:
@@ -73,7 +74,7 @@ def local_evidence(
         digest=digest_of([opened.digest, [[hit.row.id, hit.residue_N.tolist(), hit.place_N.tolist()] for hit in hits]]),
         offered=tuple((i, j, expected) for (i, j), expected in offers.items()),
         bonus_LL=bonus_LL if "bonus_LL" in BACKENDS[config.backend].uses else None,
-        stretches=tuple(hit.found(opened.digest) for hit in hits),
+        stretches=stretches,
     )
 
 

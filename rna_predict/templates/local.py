@@ -17,7 +17,7 @@ from rna_predict.templates.config import TemplatesConfig
 from rna_predict.templates.library import Library, Row, chain_positions
 from rna_predict.templates.local_worth import LocalFigures, read_local_calibration
 from rna_predict.templates.logistic import LogisticFit
-from rna_predict.templates.search import allowed, identity_of
+from rna_predict.templates.search import allowed, far_enough
 
 if TYPE_CHECKING:
     from Bio.Align import PairwiseAligner
@@ -96,7 +96,7 @@ def search_local(
     for hit in found:
         if taken_L[hit.residue_N].mean() > OVERLAP:
             continue
-        if config.max_identity >= 1 or identity_of(sequence, hit.row.sequence) <= config.max_identity:
+        if far_enough(sequence, hit.row, config):
             taken_L[hit.residue_N] = True
             kept.append(hit)
     return kept

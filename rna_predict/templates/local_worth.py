@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rna_predict.templates.logistic import LogisticFit, read_weights
+from rna_predict.templates.logistic import LogisticFit, read_fit
 
 CALIBRATION = "local_calibration.json"
 """Name of the fit that the package carries, beside this file."""
@@ -81,8 +81,7 @@ def read_local_calibration(path: Path | None = None) -> LogisticFit:
     Raises:
         ContractError: missing, damaged, or of other terms.
     """
-    weights, made_by = read_weights(path, CALIBRATION, SCHEMA, TERMS, AGAIN)
-    return LogisticFit(schema=SCHEMA, terms=TERMS, weights=weights, made_by=made_by)
+    return read_fit(path, CALIBRATION, SCHEMA, TERMS, AGAIN)
 
 
 @lru_cache(maxsize=2)
@@ -92,5 +91,4 @@ def read_stretch_calibration(path: Path | None = None) -> LogisticFit:
     Raises:
         ContractError: missing, damaged, or of other terms.
     """
-    weights, made_by = read_weights(path, STRETCH_CALIBRATION, STRETCH_SCHEMA, STRETCH_TERMS, STRETCH_AGAIN)
-    return LogisticFit(schema=STRETCH_SCHEMA, terms=STRETCH_TERMS, weights=weights, made_by=made_by)
+    return read_fit(path, STRETCH_CALIBRATION, STRETCH_SCHEMA, STRETCH_TERMS, STRETCH_AGAIN)

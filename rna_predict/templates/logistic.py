@@ -62,6 +62,16 @@ def read_weights(
         raise ContractError(f"{path or carried}: not readable ({error}). {again}") from error
 
 
+def read_fit(path: Path | None, carried: str, schema: str, terms: tuple[str, ...], again: str) -> LogisticFit:
+    """A fit from a file, or from one that the package carries, as `read_weights`.
+
+    Raises:
+        ContractError: missing, damaged, or of other terms; ends with `again`.
+    """
+    weights, made_by = read_weights(path, carried, schema, terms, again)
+    return LogisticFit(schema=schema, terms=terms, weights=weights, made_by=made_by)
+
+
 def fit(vector_NF: np.ndarray, share_N: np.ndarray, weight_N: np.ndarray, ridge: float = 1e-4) -> tuple[float, ...]:
     """Weights of the logistic curve with the least weighted cross entropy to the shares; Newton's method.
 

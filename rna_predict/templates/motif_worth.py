@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rna_predict.templates.logistic import LogisticFit, read_weights
+from rna_predict.templates.logistic import LogisticFit, read_fit
 
 CALIBRATION = "motif_calibration.json"
 """Name of the fit that the package carries, beside this file."""
@@ -52,5 +52,4 @@ def read_motif_calibration(path: Path | None = None) -> LogisticFit:
     Raises:
         ContractError: missing, damaged, or of other terms.
     """
-    weights, made_by = read_weights(path, CALIBRATION, SCHEMA, TERMS, AGAIN)
-    return LogisticFit(schema=SCHEMA, terms=TERMS, weights=weights, made_by=made_by)
+    return read_fit(path, CALIBRATION, SCHEMA, TERMS, AGAIN)

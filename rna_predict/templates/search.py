@@ -186,6 +186,11 @@ def allowed(row: Row, config: TemplatesConfig) -> bool:
     return row.id not in config.exclude and f"cluster:{row.cluster}" not in config.exclude
 
 
+def far_enough(sequence: str, row: Row, config: TemplatesConfig) -> bool:
+    """Whether an RNA shares no more of a row than the config lets it; the few letters of a loop have no identity."""
+    return config.max_identity >= 1 or row.loop or identity_of(sequence, row.sequence) <= config.max_identity
+
+
 def identity_of(sequence: str, template: str) -> float:
     """Equal letters over the shorter of both, in the best alignment by letters alone; ends hang over freely."""
     free_L3 = np.eye(STATES)[np.zeros(len(sequence), dtype=int)]

@@ -17,11 +17,11 @@ from rna_predict.contracts import Adjacency, MotifHit, Provenance, TemplateHits,
 from rna_predict.contracts.templates import STRETCH
 from rna_predict.templates.config import TemplatesConfig
 from rna_predict.templates.library import Library, open_library
-from rna_predict.templates.local import all_local
+from rna_predict.templates.local import LocalHit, all_local
 from rna_predict.templates.local_worth import read_stretch_calibration
 from rna_predict.templates.motif_worth import read_motif_calibration
 from rna_predict.templates.motifs import find_motif, rings
-from rna_predict.templates.search import Found, allowed, identity_of, search
+from rna_predict.templates.search import Found, allowed, far_enough, search
 from rna_predict.templates.threading import Threaded, thread
 
 TM_FOR_LDDT = 0.2
@@ -52,20 +52,44 @@ def find_templates(adjacency: Adjacency, config: TemplatesConfig, library: Libra
         ContractError: the library or the calibration cannot be used.
     """
     opened = library or open_library(config.library) if config.enabled else None
-    others = tuple(_find(other, config, opened) for other in alternatives_of(adjacency))
-    return replace(_find(adjacency, config, opened), alternatives=others)
+    looked = None
+    if opened is not None and config.motifs and adjacency.length >= config.min_length:
+        stretches = all_local(adjacency.sequence, opened, config, adjacency.breaks)
+        looked = PieceSearch(opened, config, _counts(adjacency.sequence, opened, config), stretches)
+    others = tuple(_find(other, config, opened, looked) for other in alternatives_of(adjacency))
+    return replace(_find(adjacency, config, opened, looked), alternatives=others)
 
 
-def _find(adjacency: Adjacency, config: TemplatesConfig, opened: Library | None) -> TemplateHits:
+class PieceSearch(NamedTuple):
+    """What the search for loops and stretches knows of an RNA whatever its pairs.
+
+    Attributes:
+        library: where to look.
+        config: what counts.
+        counts: whether the chain at a position of the library does.
+        stretches: local alignments by letters alone.
+    """
+
+    library: Library
+    config: TemplatesConfig
+    counts: Callable[[int], bool]
+    stretches: Sequence[LocalHit]
+
+
+def _find(
+    adjacency: Adjacency, config: TemplatesConfig, opened: Library | None, looked: PieceSearch | None
+) -> TemplateHits:
     """Those of one secondary structure."""
     if opened is None:
         return thread_hits(adjacency, [], None, config)
     found = search(adjacency, opened, config)
-    pieces = _uncovered(search_motifs(adjacency, opened, config), found)
+    if looked is None:
+        return thread_hits(adjacency, found, opened, config)
+    pieces = _uncovered(search_motifs(adjacency, looked), found)
     held_L = adjacency.partner_L >= 0
     for residue_N in [one.residue_N for one in (*pieces, *(hit for hit in found if hit.expected_tm >= FOLD_TM))]:
         held_L[residue_N] = True
-    pieces += _uncovered(search_stretches(adjacency, opened, config, held_L), found)
+    pieces += _uncovered(search_stretches(adjacency, looked, held_L), found)
     return thread_hits(adjacency, found, opened, config, pieces)
 
 
@@ -91,20 +115,17 @@ class Piece(NamedTuple):
     expected: float
 
 
-def search_motifs(adjacency: Adjacency, library: Library, config: TemplatesConfig) -> list[Piece]:
+def search_motifs(adjacency: Adjacency, looked: PieceSearch) -> list[Piece]:
     """Known loops for those of an RNA, the highest expected lDDT first.
 
     Raises:
         ContractError: the library or the calibration cannot be used.
     """
-    if not config.motifs or adjacency.length < config.min_length:
-        return []
-    counts = _counts(adjacency, library, config)
     calibration = read_motif_calibration()
     found = []
     for ring in rings(adjacency.sequence, adjacency.partner_L, breaks=adjacency.breaks):
-        motif = find_motif(ring, library, counts)
-        if motif is not None and (expected := calibration.expected(motif.vector)) >= config.min_expected_lddt:
+        motif = find_motif(ring, looked.library, looked.counts)
+        if motif is not None and (expected := calibration.expected(motif.vector)) >= looked.config.min_expected_lddt:
             found.append(
                 Piece(
                     kind=ring.shape[0],
@@ -119,28 +140,22 @@ def search_motifs(adjacency: Adjacency, library: Library, config: TemplatesConfi
     return sorted(found, key=lambda one: (-one.expected, int(one.residue_N[0])))
 
 
-def search_stretches(
-    adjacency: Adjacency, library: Library, config: TemplatesConfig, held_L: np.ndarray
-) -> list[Piece]:
+def search_stretches(adjacency: Adjacency, looked: PieceSearch, held_L: np.ndarray) -> list[Piece]:
     """Known stretches whose pairs are sure and the RNA's, and which have residues that nothing else holds.
 
     Others say no more than stems and loops do: on average their lDDT is that of a model built without them.
 
     Args:
         adjacency: stage A's result.
-        library: where to look.
-        config: what counts.
+        looked: what was found of the letters.
         held_L: bool [L], residues that stems, known loops and good templates hold.
 
     Raises:
         ContractError: the library or the calibration cannot be used.
     """
-    if not config.motifs or adjacency.length < config.min_length:
-        return []
-    counts = _counts(adjacency, library, config)
-    calibration = read_stretch_calibration()
+    config, calibration = looked.config, read_stretch_calibration()
     found = []
-    for hit in all_local(adjacency.sequence, library, config, adjacency.breaks):
+    for hit in looked.stretches:
         agreement = hit.agreement(adjacency.partner_L)
         expected = calibration.expected(hit.figures.stretch_vector(agreement))
         sure = agreement >= LEAST_AGREEMENT and hit.expected >= config.min_expected_pairs
@@ -149,23 +164,19 @@ def search_stretches(
             found.append(Piece(STRETCH, hit.position, hit.residue_N, hit.place_N, similarity, agreement, expected))
     kept, held_L = [], held_L.copy()
     for piece in sorted(found, key=lambda one: (-one.expected, int(one.residue_N[0]))):
-        if (~held_L[piece.residue_N]).sum() >= FEWEST_FREE and counts(piece.chain):
+        if (~held_L[piece.residue_N]).sum() >= FEWEST_FREE and looked.counts(piece.chain):
             held_L[piece.residue_N] = True
             kept.append(piece)
     return kept
 
 
-def _counts(adjacency: Adjacency, library: Library, config: TemplatesConfig) -> Callable[[int], bool]:
-    """Whether the chain at a position counts for an RNA."""
+def _counts(sequence: str, library: Library, config: TemplatesConfig) -> Callable[[int], bool]:
+    """Whether the chain at a position counts for an RNA; each is looked at once."""
 
     @cache
     def counts(position: int) -> bool:
         row = library.rows[position]
-        if not allowed(row, config):
-            return False
-        return (
-            config.max_identity >= 1 or row.loop or identity_of(adjacency.sequence, row.sequence) <= config.max_identity
-        )
+        return allowed(row, config) and far_enough(sequence, row, config)
 
     return counts
 
