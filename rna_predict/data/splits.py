@@ -4,6 +4,7 @@ A split is a table `splits.tsv` of ids beside the chains; it can be made anew wi
 """
 
 import csv
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +71,16 @@ class SplitSettings:
     def by_date(self) -> bool:
         """Whether dates decide."""
         return bool(self.validation_from or self.test_from)
+
+
+def folds_of(clusters: Sequence[str], folds: int) -> dict[str, int]:
+    """The fold of each cluster, from 0: drawn once and for all, of sizes that differ by one at most.
+
+    A network that left one fold out can be asked about its chains as about unknown ones.
+    """
+    names = sorted(set(clusters))
+    random.Random(0).shuffle(names)
+    return {name: place % folds for place, name in enumerate(names)}
 
 
 def split_members(members: Sequence[Member], settings: SplitSettings) -> dict[str, str]:

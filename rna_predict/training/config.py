@@ -75,6 +75,11 @@ class DataSettings:
     """Ids to train on; empty for the whole split `train`."""
     exclude: tuple[str, ...] = ()
     """Ids that neither train nor validate."""
+    folds: int = 0
+    """Parts that the training clusters are drawn into, so that a network can be asked about what it has not seen; 0
+    for one whole."""
+    fold: int = 0
+    """The part that does not train, counted from 0."""
     workers: int = 0
     """Processes that prepare batches; 0 prepares them in the training process."""
 
@@ -82,12 +87,16 @@ class DataSettings:
         """Raise ConfigError for a number out of range, or a batch that holds no crop."""
         self.only, self.exclude = tuple(self.only), tuple(self.exclude)
         self.consensus_sources = tuple(self.consensus_sources)
-        _not_negative(self, "data", "per_cluster", "max_length", "workers")
+        _not_negative(self, "data", "per_cluster", "max_length", "workers", "folds", "fold")
         _at_least_one(self, "data", "crop", "budget", "min_length")
         _shares(self, "data", "spatial_share", "native_pairs", "told_share", "consensus_alone")
         if self.budget < self.crop:
             raise ConfigError(
                 f"data.budget: {self.budget} residues hold no crop of {self.crop}. Raise it, or cut less."
+            )
+        if self.folds == 1 or self.fold >= max(self.folds, 1):
+            raise ConfigError(
+                f"data.folds {self.folds}, fold {self.fold}: expected a fold below folds, which are 0 or more than 1."
             )
 
 

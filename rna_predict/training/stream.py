@@ -19,6 +19,7 @@ from rna_predict.data.batches import Share, TokenBatches
 from rna_predict.data.crops import contiguous_crop, spatial_crop
 from rna_predict.data.dataset import ChainDataset
 from rna_predict.data.examples import Example, collate, make_example
+from rna_predict.data.splits import folds_of
 from rna_predict.data.stage_results import StageResultsStore, default_store
 from rna_predict.errors import ConfigError, InputError
 from rna_predict.stage_d_diffusion.confidence_loss import frame_atoms
@@ -210,10 +211,11 @@ def training_positions(chains: TrainingSet, settings: DataSettings) -> np.ndarra
         raise ConfigError(f"data.only, data.exclude: {unknown[0]!r} is not in {chains.folder}.")
     length_N, longest = chains.length_N, settings.max_length or int(chains.length_N.max(initial=0))
     wanted = set(settings.only) or {chains.ids[position] for position in chains.positions("train")}
+    wanted -= {*settings.exclude, *_left_out(chains, settings)}
     kept = [
         position
         for position, id in enumerate(chains.ids)
-        if id in wanted - set(settings.exclude) and settings.min_length <= length_N[position] <= longest
+        if id in wanted and settings.min_length <= length_N[position] <= longest
     ]
     if not kept:
         raise ConfigError(f"data: no chain of {chains.folder} is left to train on. Look at its splits.tsv.")
@@ -221,6 +223,15 @@ def training_positions(chains: TrainingSet, settings: DataSettings) -> np.ndarra
     if held_out:
         raise ConfigError(f"data.only: {held_out[0]} is held out ({chains.splits[held_out[0]]}). Train on others.")
     return np.array(kept, dtype=np.int64)
+
+
+def _left_out(chains: TrainingSet, settings: DataSettings) -> set[str]:
+    """Ids of the clusters of the fold that does not train."""
+    if not settings.folds:
+        return set()
+    position_N = chains.positions("train").tolist()
+    fold_of = folds_of([chains.clusters[position] for position in position_N], settings.folds)
+    return {chains.ids[p] for p in position_N if fold_of[chains.clusters[p]] == settings.fold}
 
 
 def open_store(chains: ChainDataset, settings: DataSettings) -> StageResultsStore:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rna_predict.data.splits import Member, SplitSettings, read_splits, split_members, write_splits
+from rna_predict.data.splits import Member, SplitSettings, folds_of, read_splits, split_members, write_splits
 from rna_predict.errors import ConfigError, InputError
 
 CHAINS = [Member(id=f"x{k}", cluster=f"c{k // 3}") for k in range(60)]
@@ -92,3 +92,12 @@ def test_an_id_that_is_not_there_is_named():
 def test_settings_that_contradict_themselves_are_refused(wrong):
     with pytest.raises(ConfigError):
         SplitSettings(**wrong)
+
+
+def test_folds_are_of_one_size_and_the_same_whatever_the_order():
+    names = [f"c{k}" for k in range(11)]
+    fold_of = folds_of([*names, *names], 3)
+    assert set(fold_of) == set(names)
+    assert sorted(list(fold_of.values()).count(fold) for fold in range(3)) == [3, 4, 4]
+    assert folds_of(names[::-1], 3) == fold_of
+    assert [fold_of[name] for name in names] != [place % 3 for place in range(11)]

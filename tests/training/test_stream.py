@@ -10,7 +10,7 @@ from rna_predict.data.batches import Share
 from rna_predict.data.dataset import open_dataset
 from rna_predict.data.examples import make_example
 from rna_predict.errors import ConfigError, InputError
-from rna_predict.training.stream import ChainStream, can_be_learned, seed_of
+from rna_predict.training.stream import ChainStream, can_be_learned, seed_of, training_positions
 
 TRAINING = {"17ra_A", "1am0_A", "1ehz_A", "1l2x_A"}
 
@@ -136,3 +136,22 @@ def test_seeds_hang_on_every_part_of_the_place():
     assert len({seed_of(*place) for place in places}) == len(places)
     assert all(0 <= seed_of(*place) < 2**63 for place in places)
     assert seed_of(0, "noise", 1) == 1413489107338554685
+
+
+def test_each_training_chain_is_left_out_by_one_fold_and_validation_by_all(dataset, resolved):
+    chains = open_dataset(dataset)
+
+    def trained(*overrides):
+        return {chains.ids[position] for position in training_positions(chains, resolved(*overrides).data)}
+
+    parts = [trained("data.folds=2", f"data.fold={fold}") for fold in range(2)]
+    assert parts[0] | parts[1] == TRAINING
+    assert all(parts)
+    assert not parts[0] & parts[1]
+    assert trained("data.folds=0") == TRAINING
+
+
+@pytest.mark.parametrize("wrong", [("data.folds=1",), ("data.folds=2", "data.fold=2"), ("data.fold=1",)])
+def test_a_fold_that_is_not_there_is_refused(resolved, wrong):
+    with pytest.raises(ConfigError, match=r"data\.folds"):
+        resolved(*wrong)
