@@ -2,7 +2,7 @@
 #   make predict   set up .venv, then run the example RNAs to results/preds/<id>.pdb
 #   make test      set up .venv if missing, then run the tests
 # Variables: PYTHON (interpreter), TORCH (what pip installs as torch), CORES (default: all), JOBS (test processes).
-# A third makes the carried weights of stage B's geometry network again, from data that you bring (see `train` below):
+# A third makes the carried weights of stages B and D again, from data that you bring (see `train` below):
 #   make train RNA_PREDICT_SHARED=folder
 
 PYTHON ?= $(firstword $(foreach p,python3 python3.14 python3.13 python3.12 python3.11 python,$(shell $(p) -c 'import sys; sys.version_info >= (3, 11) and print("$(p)")' 2>/dev/null)))
@@ -37,6 +37,10 @@ TRAIN ?= results/geometry
 PROFILE ?= small
 # 2a64_A holds the whole of 3dhs_A, which validates (docs/decisions/0011-datasets.md).
 TRAIN_SET ?= --set 'data.exclude=[2a64_A]'
+# A half of the clusters trains for as many passes as the whole.
+HALF_SET ?= --set trainer.steps=640 --set validation.every=320
+MODELS_SET ?= --per-cluster 1 --config stage_d.models=3
+.PRECIOUS: $(TRAIN)/run_without_%/partial.safetensors
 
 # What tests/workflow/slurm_cluster.py runs: without it those tests are skipped.
 SLURM := slurmctld slurmd slurm-client munge
@@ -55,8 +59,10 @@ test-slow: install-test
 	@$(PYTEST) -m slow
 
 # Traces, leaving out what is near to a chain that does not train; a dataset of both kinds of chains; stage A's pairs
-# for all of them; the training; and the weights file, which is rna_predict/weights/geometry_small.safetensors.
-train: $(TRAIN)/geometry_small.safetensors
+# for all of them; the training; and the weights file, which is rna_predict/weights/geometry_small.safetensors. Then the
+# quality network: geometry networks of which each leaves a half of the clusters out, models of each half by the one that
+# does not know it, the training on them, and rna_predict/weights/quality_small.safetensors.
+train: $(TRAIN)/geometry_small.safetensors $(TRAIN)/quality_small.safetensors
 
 $(TRAIN)/structures/traces/index.csv: | $(VENV)/.installed-train
 	@$(RNA_PREDICT) dataset traces $(TRACES)/c1_coords.csv.gz --out $(@D) --prefix c1_ --about $(TRACES)/index.csv --held-out $(ALL_ATOM)/index.csv --clusters-of $(ALL_ATOM)/index.csv
@@ -73,7 +79,22 @@ $(TRAIN)/stages.json: $(TRAIN)/chains/dataset.json
 $(TRAIN)/run/partial.safetensors: $(TRAIN)/stages.json
 	@$(RNA_PREDICT) train geometry --out $(@D) --set network.untrained_profile=$(PROFILE) --set data.dataset=$(TRAIN)/chains $(TRAIN_SET)
 
+$(TRAIN)/run_without_%/partial.safetensors: $(TRAIN)/stages.json
+	@$(RNA_PREDICT) train geometry --out $(@D) --set network.untrained_profile=$(PROFILE) --set data.dataset=$(TRAIN)/chains $(TRAIN_SET) --set data.folds=2 --set data.fold=$* $(HALF_SET)
+
+$(TRAIN)/models/models.json: $(TRAIN)/geometry_without_0.safetensors $(TRAIN)/geometry_without_1.safetensors $(TRAIN)/geometry_small.safetensors
+	@$(RNA_PREDICT) dataset models $(TRAIN)/chains --out $(@D) --weights $(word 1,$^) --weights $(word 2,$^) --validation-weights $(word 3,$^) $(MODELS_SET) --processes $(JOBS)
+
+$(TRAIN)/run_quality/partial.safetensors: $(TRAIN)/models/models.json
+	@$(RNA_PREDICT) train quality --out $(@D) --set network.untrained_profile=$(PROFILE) --set data.dataset=$(<D)
+
 $(TRAIN)/geometry_small.safetensors: $(TRAIN)/run/partial.safetensors
+	@$(RNA_PREDICT) weights merge $< --untrained $(PROFILE) --out $@
+
+$(TRAIN)/geometry_without_%.safetensors: $(TRAIN)/run_without_%/partial.safetensors
+	@$(RNA_PREDICT) weights merge $< --untrained $(PROFILE) --out $@
+
+$(TRAIN)/quality_small.safetensors: $(TRAIN)/run_quality/partial.safetensors
 	@$(RNA_PREDICT) weights merge $< --untrained $(PROFILE) --out $@
 
 lint: install-test

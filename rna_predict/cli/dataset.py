@@ -11,13 +11,16 @@ import typer
 
 from rna_predict.cli.bench import print_result
 from rna_predict.cli.console import LOG, start_logging, steps
+from rna_predict.cli.dataset_models import models
 from rna_predict.cli.threads import set_threads
 from rna_predict.errors import InputError
 
 if TYPE_CHECKING:
     from rna_predict.data.dataset import ChainDataset
 
-app = typer.Typer(help="Datasets of native structures for training: build, traces, split, report, stages, download.")
+app = typer.Typer(
+    help="Datasets of native structures for training: build, traces, split, report, stages, models, download."
+)
 
 Dataset = Annotated[Path, typer.Argument(help="Folder that `dataset build` made.")]
 ValidationIds = Annotated[Path | None, typer.Option(help="CSV or TSV with a column id: their clusters validate.")]
@@ -280,6 +283,9 @@ def stages(
     typer.echo(json.dumps(figures))
     if counts[FAILED]:
         raise typer.Exit(1)
+
+
+app.command("models")(models)
 
 
 @app.command("download")

@@ -176,6 +176,7 @@ CARRIED: dict[str, Callable[[], str]] = {
     "weights of stage A": _weights("folding_small"),
     "weights of stage B": _weights("geometry_small"),
     "prior table of stage B": _prior_table,
+    "weights of stage D": _weights("quality_small"),
     "families": _families,
     "templates": _templates,
 }

@@ -33,10 +33,11 @@ MEASURES = (
     *("tm", "tm_c1", "lddt", "inf_wc", "inf_nwc", "inf_stacking", "inf_all", "rmsd", "mcq"),
     *("clash", "breaks", "bond_max", "inverted", "pierced", "formed"),
     *("tm_best_of_5", "lddt_best_of_5", "tm_average", "lddt_average", "faulty_models"),
-    *("plddt", "plddt_pearson", "seconds", "peak_gb"),
+    *("plddt", "plddt_pearson", "ptm", "ptm_error", "seconds", "peak_gb"),
 )
 """Columns of a row that have a mean. Of the best-ranked model, but for `…_best_of_5` and `…_average`, which are over
-the first five, and `faulty_models`, the number of models with a break, an inverted sugar centre or a pierced ring."""
+the first five, and `faulty_models`, the number of models with a break, an inverted sugar centre or a pierced ring;
+`ptm_error` is how far pTM is from the TM-score."""
 
 ABOUT = ("how", "seeds", "template", "template_identity", "template_expected_tm")
 """Columns that say what made the models: in words, their seeds, and the first template that was found."""
@@ -132,6 +133,8 @@ def _done(job: Job, native: Structure) -> Outcome:
     row |= _over_models(scores, made.models) | {"formed": _formed(made)} | cost
     residues = _residues(made, native)
     row |= {"plddt": float(residues[1].mean()) if len(residues[1]) else None, "plddt_pearson": pearson(*residues[1:])}
+    row["ptm"] = None if made.prediction is None else made.prediction.ensemble.models[0].ptm
+    row["ptm_error"] = None if None in (row["ptm"], row["tm"]) else abs(row["ptm"] - row["tm"])
     return Outcome(row=row, residue_N=residues[0], plddt_N=residues[1], lddt_N=residues[2])
 
 

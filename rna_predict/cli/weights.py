@@ -27,7 +27,7 @@ Out = Annotated[Path, typer.Option(help="The file to write, .safetensors.")]
 
 PARTS = (
     *("input_embedder", "template_embedder", "msa_module", "pairformer_stack", "diffusion_module", "confidence_head"),
-    *("folding", "geometry"),
+    *("folding", "geometry", "quality"),
 )
 """Parts that are listed by themselves; the trunk's remaining layers are `trunk`, our additions `rna_predict`."""
 
@@ -172,6 +172,10 @@ def network_classes(keys: Iterable[str] = ()) -> "tuple[type[nn.Module], ...]":
         from rna_predict.stage_b_torsion.geometry_network import GeometryModel
 
         return (GeometryModel,)
+    if roots == {"quality"}:
+        from rna_predict.stage_d_diffusion.quality_network import QualityModel
+
+        return (QualityModel,)
     if roots == {"folding"}:
         from rna_predict.stage_a_adjacency.network import FoldingModel
 

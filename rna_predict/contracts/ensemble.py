@@ -53,7 +53,7 @@ class Ensemble:
     """N models of one RNA (of one chain or several, as in `RnaSequence`), best first.
 
     Attributes:
-        confidence_kind: `heuristic` (formula over energies) or `learned` (confidence head).
+        confidence_kind: `heuristic` (formula over energies) or `learned` (a trained network).
     """
 
     id: str

@@ -11,6 +11,7 @@ from rna_predict.chemistry.residues import MAX_ATOMS
 from rna_predict.chemistry.torsions import TORSIONS
 from rna_predict.contracts import Structure
 from rna_predict.contracts.adjacency import MIN_LOOP
+from rna_predict.contracts.structure import full_mask
 from rna_predict.errors import ContractError
 from rna_predict.evaluation.annotation import annotate_pairs
 from rna_predict.geometry.numpy_measures import linked_in_space, measure_pucker, measure_torsions
@@ -166,4 +167,27 @@ def measure_chain(structure: Structure, elsewhere_L: np.ndarray, origin: Origin)
         linked_L=linked_L,
         elsewhere_L=elsewhere_L,
         origin=origin,
+    )
+
+
+def native_of(chain: Chain) -> Structure:
+    """The chain as a structure."""
+    return Structure(
+        id=chain.id,
+        sequence=chain.sequence,
+        xyz_LA3=chain.xyz_LA3.astype(np.float64),
+        mask_LA=chain.mask_LA,
+        number_L=chain.number_L.astype(np.int64),
+    )
+
+
+def model_of(chain: Chain, xyz_LA3: np.ndarray) -> Structure:
+    """Atoms in slots as a model of the chain, with its numbers."""
+    mask_LA = full_mask(chain.sequence)
+    return Structure(
+        id=chain.id,
+        sequence=chain.sequence,
+        xyz_LA3=np.where(mask_LA[..., None], xyz_LA3, 0.0).astype(np.float64),
+        mask_LA=mask_LA,
+        number_L=chain.number_L.astype(np.int64),
     )

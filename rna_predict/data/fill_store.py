@@ -106,7 +106,7 @@ def _results(
     if filling.processes < 1:
         raise ConfigError(f"processes: {filling.processes}; at least 1.")
     context = multiprocessing.get_context("spawn")  # lancedb and torch run threads, which a fork would leave behind
-    pool = ProcessPoolExecutor(filling.processes, context, _begin, (filling.begin,))
+    pool = ProcessPoolExecutor(filling.processes, context, begin_process, (filling.begin,))
     try:
         futures: list[Future[Filled]] = [
             pool.submit(_fill_elsewhere, dataset.folder, id, pairs, store, filling.coordinates) for id, pairs in tasks
@@ -146,7 +146,7 @@ def _opened(folder: Path) -> ChainDataset:
     return open_dataset(folder)
 
 
-def _begin(begin: Callable[[], None] | None) -> None:
+def begin_process(begin: Callable[[], None] | None = None) -> None:
     """In a new process: end at once on Ctrl-C, and with the process that started it however that ends."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     threading.Thread(target=_end_with_parent, daemon=True).start()

@@ -4,7 +4,7 @@
 |---------------------|----------------------------------------------------------------------------------------------|
 | schema, version     | `rna_predict.confidence`, 1                                                                  |
 | id, sequence        | as in the FASTA                                                                              |
-| confidence_kind     | `heuristic` (a formula over energies and agreement) or `learned` (the confidence head)       |
+| confidence_kind     | `heuristic` (a formula over energies and agreement) or `learned` (a trained network)         |
 | provenance          | method, package_version, inputs, config, weights (`contracts.Provenance`); a method that     |
 |                     | says UNTRAINED ran networks on random weights: neither models nor numbers are predictions    |
 | models_sha256       | of the mmCIF file that belongs to this one                                                   |

@@ -95,14 +95,14 @@ class _RankedModel(modelcif.model.AbInitioModel):
 NOTES = {
     "heuristic": "Confidence values are heuristic: a formula over energies and agreement, not a trained predictor of "
     "accuracy.",
-    "learned": "Confidence values come from a trained confidence head.",
+    "learned": "Confidence values come from a trained network.",
     "untrained": f"{UNTRAINED}: neither the models nor their confidence values are predictions.",
 }
 
 HOW = {
     "heuristic": "heuristic estimate",
-    "learned": "predicted by the confidence head",
-    "untrained": "output of an UNTRAINED confidence head",
+    "learned": "predicted by a trained network",
+    "untrained": "output of an UNTRAINED network",
 }
 
 

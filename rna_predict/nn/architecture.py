@@ -84,6 +84,10 @@ class Architecture:
     """Heads of the attention between its residues."""
     geometry_blocks: int = 6
     """Its blocks."""
+    c_quality: int = 24
+    """Channels of a pair in stage D's quality network."""
+    quality_blocks: int = 2
+    """Its blocks."""
     cycles: int = 10
     """Recycling cycles that the profile was made for; stage B's config may ask for others."""
 

@@ -44,6 +44,7 @@ BLOCKS = {
 UNSEEN = (
     *("name", "cycles", "c_fold", "fold_blocks", "fold_heads", "fold_channels", "fold_levels"),
     *("c_geometry", "c_geometry_hidden", "c_geometry_single", "geometry_heads", "geometry_blocks"),
+    *("c_quality", "quality_blocks"),
 )
 """What leaves no trace in the shapes of stages B and D: recycling, and the sizes of stage A's network."""
 

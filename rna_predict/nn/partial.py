@@ -44,7 +44,7 @@ METADATA_KEY = PARTIAL_KEY
 STAGE_A_PARTS = ("folding",)
 """First words of the keys of stage A's network."""
 
-STAGE_D_PARTS = ("diffusion_module", "confidence_head", "diffusion_inputs")
+STAGE_D_PARTS = ("diffusion_module", "confidence_head", "diffusion_inputs", "quality")
 """First words of the keys of stage D's network; the rest of the layout is stage B's trunk."""
 
 

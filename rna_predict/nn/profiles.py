@@ -39,6 +39,8 @@ PROFILES: dict[str, Architecture] = {
             c_geometry_hidden=16,
             c_geometry_single=32,
             geometry_blocks=2,
+            c_quality=8,
+            quality_blocks=1,
         ),
         # To be trained and run on two cores; docs/decisions/0008-profiles.md says why these widths.
         Architecture(

@@ -38,7 +38,7 @@ LAYOUT = (
     *("input_embedder", "relative_position_encoding", "template_embedder", "msa_module", "pairformer_stack"),
     *("linear_no_bias_sinit", "linear_no_bias_zinit1", "linear_no_bias_zinit2", "linear_no_bias_token_bond"),
     *("linear_no_bias_z_cycle", "linear_no_bias_s", "layernorm_z_cycle", "layernorm_s"),
-    *("distogram_head", "diffusion_module", "confidence_head", *OURS, "folding", "geometry"),
+    *("distogram_head", "diffusion_module", "confidence_head", *OURS, "folding", "geometry", "quality"),
 )
 """First words of all keys of the layout; a network that is a part of it has some of them."""
 

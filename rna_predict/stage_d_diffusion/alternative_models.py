@@ -53,7 +53,11 @@ def draw_alternatives(inputs: StageDInputs, config: StageDConfig, draw: Draw) ->
 
 
 def behind(
-    judged: Judged, first: StageDInputs, others: list[tuple[Sample, StageDInputs]], scores: list[float]
+    judged: Judged,
+    first: StageDInputs,
+    others: list[tuple[Sample, StageDInputs]],
+    confidences: list[Confidence],
+    scores: list[float],
 ) -> Judged:
     """The ensemble with models of other structures behind its own: a score counts as at most the lowest of its own.
 
@@ -63,6 +67,7 @@ def behind(
         judged: models of the first structure.
         first: what they were made from.
         others: of `draw_alternatives`.
+        confidences: of each of these.
         scores: of each of these.
     """
     if not others:
@@ -76,14 +81,21 @@ def behind(
     return dataclasses.replace(
         judged,
         samples=[*judged.samples, *named],
-        confidences=[*judged.confidences, *(_confidence(sample, judged, first, other) for sample, other in others)],
+        confidences=[*judged.confidences, *confidences],
         scores=[*judged.scores, *(min(score, lowest) for score in scores)],
         method=f"{judged.method}; {len(others)} models on other secondary structures",
     )
 
 
-def _confidence(sample: Sample, judged: Judged, first: StageDInputs, other: StageDInputs) -> Confidence:
-    """What both structures say, each with its chance; the error is at least the distance from the first's models."""
+def mixed_confidence(sample: Sample, own: list[Sample], first: StageDInputs, other: StageDInputs) -> Confidence:
+    """By the formulas: what both structures say, each with its chance; the error is at least the distance from `own`.
+
+    Args:
+        sample: a model of the other structure.
+        own: models of the first.
+        first: what those were made from.
+        other: what the model was made from.
+    """
     chance = first.adjacency.chance_of(other.adjacency)
     believed = dataclasses.replace(first.adjacency, partner_L=other.adjacency.partner_L, alternatives=())
     xyz_SLA3 = sample.xyz_LA3[None]
@@ -93,7 +105,7 @@ def _confidence(sample: Sample, judged: Judged, first: StageDInputs, other: Stag
     def mean(one: np.ndarray, two: np.ndarray) -> np.ndarray:
         return (chance * one + (1 - chance) * two).astype(np.float32)
 
-    together_SLA3 = np.stack([sample.xyz_LA3, *(one.xyz_LA3 for one in judged.samples)])
+    together_SLA3 = np.stack([sample.xyz_LA3, *(one.xyz_LA3 for one in own)])
     spread_LL = aligned_error(together_SLA3, 0).astype(np.float32)
     pae_LL = np.maximum(mean(under_other.pae_LL, under_first.pae_LL), spread_LL)
     return Confidence(

@@ -1,4 +1,4 @@
-"""An analytic denoiser under the energy of stems, loops and stage B's distances; no weights of its own."""
+"""An analytic denoiser under the energy of stems, loops and stage B's distances; its models are judged by a network."""
 
 import dataclasses
 
@@ -11,12 +11,13 @@ from rna_predict.energy.pose import Pose
 from rna_predict.energy.priors import believed_pairs
 from rna_predict.energy.stems import stem_bodies
 from rna_predict.evaluation.geometry_report import model_report
-from rna_predict.stage_d_diffusion.alternative_models import behind, draw_alternatives
+from rna_predict.stage_d_diffusion.alternative_models import behind, draw_alternatives, mixed_confidence
 from rna_predict.stage_d_diffusion.analytic import AnalyticDenoiser, energy_model, scattered
 from rna_predict.stage_d_diffusion.config import StageDConfig
 from rna_predict.stage_d_diffusion.heuristic_confidence import heuristic_confidence
 from rna_predict.stage_d_diffusion.inputs import StageDInputs
 from rna_predict.stage_d_diffusion.judged import Judged, Sample
+from rna_predict.stage_d_diffusion.quality_confidence import judges, method_of, opened_quality, quality_confidence
 from rna_predict.stage_d_diffusion.ranking import energy_score
 from rna_predict.stage_d_diffusion.sampler import SeededDraws, from_structure, noise_schedule, sample
 from rna_predict.stage_d_diffusion.sampling import draw_samples
@@ -33,17 +34,26 @@ def analytic_models(inputs: StageDInputs, config: StageDConfig) -> Judged:
     Raises:
         PredictionError: no sample of the first structure is a whole molecule.
     """
+    quality = opened_quality(config) if judges(inputs, config) else None
     others = draw_alternatives(inputs, config, _drawn)
     samples = _drawn(inputs, dataclasses.replace(config, models=config.models - len(others)))
     xyz_SLA3 = np.stack([one.xyz_LA3 for one in samples])
+    method = f"{METHOD}; distances: {inputs.embeddings.provenance.method}"
+    if quality is None:
+        confidences = heuristic_confidence(xyz_SLA3, inputs.adjacency, inputs.embeddings)
+        beside = [mixed_confidence(sample, samples, inputs, other) for sample, other in others]
+    else:
+        confidences = quality_confidence(xyz_SLA3, inputs, quality)
+        beside = [quality_confidence(sample.xyz_LA3[None], other, quality)[0] for sample, other in others]
     judged = Judged(
         samples=samples,
-        confidences=heuristic_confidence(xyz_SLA3, inputs.adjacency, inputs.embeddings),
+        confidences=confidences,
         scores=[energy_score(one) for one in samples],
-        confidence_kind="heuristic",
-        method=f"{METHOD}; distances: {inputs.embeddings.provenance.method}",
+        confidence_kind="heuristic" if quality is None else "learned",
+        method=method if quality is None else f"{method}; {method_of(quality)}",
+        weights="none" if quality is None else quality.header.sha256,
     )
-    return behind(judged, inputs, others, [energy_score(sample) for sample, _ in others])
+    return behind(judged, inputs, others, beside, [energy_score(sample) for sample, _ in others])
 
 
 def _drawn(inputs: StageDInputs, config: StageDConfig) -> list[Sample]:

@@ -6,6 +6,7 @@ from rna_predict.errors import ConfigError
 
 BACKEND_NAMES = ("analytic", "diffusion")
 STARTS = ("auto", "noise", "stage_c")
+CONFIDENCES = ("auto", "learned", "heuristic")
 
 _POSITIVE = ("rho", "noise_max", "noise_min", "noise_scale", "step_scale")
 _NOT_NEGATIVE = (
@@ -52,13 +53,17 @@ class StageDConfig:
     """Stiffness of stage A's stems in the analytic energy and in guidance, per Å²."""
     loop_weight: float = 1.0
     """Stiffness with which loops keep to stage C's local geometry, per Å²; of `analytic`."""
+    confidence: str = "auto"
+    """Of `analytic`: what pLDDT, PAE and pTM come from: the quality network (`learned`), formulas (`heuristic`), or
+    `auto`: the network where stage B's geometry network made the distograms that it reads, else the formulas."""
     weights: str = ""
-    """Of `diffusion`: weights file of the networks, the same that stage B's trunk ran on."""
+    """Weights file: of `diffusion` that of the networks, the same that stage B's trunk ran on; of `analytic` that of
+    the quality network, empty for the one that the package carries."""
     untrained_profile: str = ""
-    """Of `diffusion`, instead of weights: a profile on RANDOM weights, to try the path and its cost."""
+    """Instead of weights: a profile on RANDOM weights, to try the path and its cost."""
     partial: str = ""
-    """Of `diffusion`: partial checkpoint that was trained on these weights. Stage B needs the same where it holds
-    tensors of the trunk, and none where it does not."""
+    """Partial checkpoint that was trained on these weights. Stage B's trunk needs the same where it holds tensors of
+    the trunk, and none where it does not."""
     device: str = "auto"
     """Where networks run: `auto` (a GPU where there is one), `cpu`, `cuda`, `cuda:1`."""
     chunk_rows: int = 0
@@ -99,7 +104,7 @@ class StageDConfig:
 
     def __post_init__(self) -> None:
         """Raise ConfigError for an unknown name, a number out of range, or settings that do not go together."""
-        for field, known in (("backend", BACKEND_NAMES), ("start", STARTS)):
+        for field, known in (("backend", BACKEND_NAMES), ("start", STARTS), ("confidence", CONFIDENCES)):
             found = getattr(self, field)
             if found not in known:
                 raise ConfigError(f"stage_d.{field}: {found!r} is unknown. Use one of: {', '.join(known)}.")
@@ -131,8 +136,14 @@ class StageDConfig:
                 "stage_d.backend: diffusion needs either stage_d.weights (a file) or stage_d.untrained_profile (random "
                 f"weights, to try the path); {named}."
             )
-        if self.backend != "diffusion" and (self.weights or self.untrained_profile or self.partial):
+        if self.backend == "analytic" and self.weights and self.untrained_profile:
+            raise ConfigError(f"stage_d.weights, untrained_profile: name one of them; {named}.")
+        if (
+            self.backend == "analytic"
+            and self.confidence == "heuristic"
+            and (self.weights or self.untrained_profile or self.partial)
+        ):
             raise ConfigError(
-                f"stage_d.backend: {self.backend} runs no networks, but weights, untrained_profile or partial is set; "
-                f"{named}{partial}. Set stage_d.backend to diffusion."
+                "stage_d.confidence: heuristic runs no network, but weights, untrained_profile or partial is set; "
+                f"{named}{partial}. Set stage_d.confidence to learned, or stage_d.backend to diffusion."
             )

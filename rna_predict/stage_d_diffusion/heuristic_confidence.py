@@ -110,13 +110,17 @@ def expected_lddt(xyz_LA3: np.ndarray, embeddings: Embeddings) -> np.ndarray:
 
 def aligned_error(xyz_SLA3: np.ndarray, index: int) -> np.ndarray:
     """Mean distance in Å between C1' of residue j in this model and in the others, after frames of residue i meet."""
-    frames = [_sugar_frames(xyz) for xyz in xyz_SLA3]
     others = [m for m in range(len(xyz_SLA3)) if m != index]
-    own = _seen_from(*frames[index], xyz_SLA3[index, :, C1])
+    own = seen_from_sugars(xyz_SLA3[index])
     total = np.zeros(own.shape[:2])
     for other in others:
-        total += np.linalg.norm(own - _seen_from(*frames[other], xyz_SLA3[other, :, C1]), axis=-1)
+        total += np.linalg.norm(own - seen_from_sugars(xyz_SLA3[other]), axis=-1)
     return total / len(others)
+
+
+def seen_from_sugars(xyz_LA3: np.ndarray) -> np.ndarray:
+    """C1' of every residue (second axis) in the frame of P, C4', C1' of each (first), Å, [L, L, 3]."""
+    return _seen_from(*_sugar_frames(xyz_LA3), xyz_LA3[:, C1])
 
 
 def predicted_tm(pae_LL: np.ndarray) -> float:

@@ -14,7 +14,7 @@ ON_NAN = ("stop", "skip")
 PRECISIONS = ("32-true", "bf16-mixed")
 STRATEGIES = ("auto", "ddp")
 PAIR_SOURCES = ("native", "predicted")
-MODELS = ("structure", "folding", "geometry")
+MODELS = ("structure", "folding", "geometry", "quality")
 
 
 @dataclass(kw_only=True)
@@ -22,8 +22,8 @@ class NetworkSettings:
     """The weights that training starts from; they stay frozen but for what `adapters` names."""
 
     model: str = "structure"
-    """Which networks: `structure` (trunk and denoiser, stages B and D), `folding` (base pairs, stage A) or `geometry`
-    (distances and torsions, stage B)."""
+    """Which networks: `structure` (trunk and denoiser, stages B and D), `folding` (base pairs, stage A), `geometry`
+    (distances and torsions, stage B) or `quality` (lDDT and errors of models, stage D)."""
     weights: str = ""
     """Weights file of the networks."""
     untrained_profile: str = ""
@@ -46,7 +46,8 @@ class DataSettings:
     """Which chains train and validate, and how they are cut and put together."""
 
     dataset: str = "results/dataset/chains"
-    """Folder of a dataset (`rna-predict dataset build`; for the folding network `rna-predict dataset pairs`)."""
+    """Folder of a dataset, that `rna-predict dataset build` made; `dataset pairs` for the folding network, `dataset
+    models` for the quality network."""
     store: str = ""
     """Where results of stages A, B and C for its chains are kept; empty for `<dataset>.stages`."""
     crop: int = 128
@@ -122,6 +123,12 @@ class LossSettings:
     """The same on its scores before they are refined."""
     distances: float = 1.0
     """On the distances between atoms, of the geometry network alone."""
+    quality: float = 1.0
+    """On the lDDT of a model's residues, of the quality network alone."""
+    quality_errors: float = 0.1
+    """On the errors of its positions and distances, PAE and PDE."""
+    quality_tm: float = 0.3
+    """On the TM-score of whole models."""
     trunk_share: float = 1.0
     """Share of the denoiser's gradient that goes on into the trunk; 1 as in AF3, less lets the trunk's heads lead."""
     noise_mean: float = -1.2
@@ -138,7 +145,7 @@ class LossSettings:
     def __post_init__(self) -> None:
         """Raise ConfigError for a negative weight, or when nothing is left to train on."""
         names = ("diffusion", "bond", "distogram", "torsions", "pairs", "confidence", "folding", "folding_draft")
-        names += ("distances",)
+        names += ("distances", "quality", "quality_errors", "quality_tm")
         _not_negative(self, "losses", *names)
         _at_least_one(self, "losses", "copies", "rollout_steps", "rollout_every")
         _shares(self, "losses", "trunk_share")
@@ -206,8 +213,8 @@ class ValidationSettings:
     pairs: str = "predicted"
     """Whose base pairs the chains get: `predicted` by stage A, as a user has them, or the `native` ones."""
     monitor: str = "lddt"
-    """The measure of the best weights: `lddt`, `tm_c3`, `inf_wc`, `f1`, `distance_lddt` (more is better), `loss`,
-    `rmsd`; which of them a model has, `training.config.MONITORS` says."""
+    """The measure of the best weights: `lddt`, `tm_c3`, `inf_wc`, `f1`, `distance_lddt`, `plddt_pearson` (more is
+    better), `loss`, `rmsd`; which of them a model has, `training.config.MONITORS` says."""
 
     def __post_init__(self) -> None:
         """Raise ConfigError for a number out of range or an unknown name."""
@@ -216,7 +223,7 @@ class ValidationSettings:
         _one_of(self, "validation", pairs=PAIR_SOURCES, monitor=(*MORE_IS_BETTER, *LESS_IS_BETTER))
 
 
-MORE_IS_BETTER = ("lddt", "tm_c3", "inf_wc", "f1", "distance_lddt")
+MORE_IS_BETTER = ("lddt", "tm_c3", "inf_wc", "f1", "distance_lddt", "plddt_pearson")
 LESS_IS_BETTER = ("loss", "rmsd")
 
 
@@ -315,6 +322,7 @@ MONITORS = {
     "structure": ("lddt", "tm_c3", "inf_wc", "loss", "rmsd"),
     "folding": ("f1", "loss"),
     "geometry": ("distance_lddt", "loss"),
+    "quality": ("plddt_pearson", "loss"),
 }
 """Measures of each model."""
 

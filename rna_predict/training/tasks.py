@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from rna_predict.data.batches import Share
 from rna_predict.data.dataset import open_dataset
+from rna_predict.data.judged_models import open_models
 from rna_predict.data.pair_table import read_pair_table
 from rna_predict.nn.weights import WeightsHeader
 from rna_predict.training.config import LossSettings, TrainConfig
@@ -27,6 +28,13 @@ from rna_predict.training.geometry import (
     measure_geometry,
 )
 from rna_predict.training.pipeline import Draws, build_pipeline
+from rna_predict.training.quality import (
+    QualityMeasures,
+    build_quality,
+    measure_quality,
+    quality_held_out,
+    quality_stream,
+)
 from rna_predict.training.stream import BatchStream, ChainStream, TrainingSet
 from rna_predict.training.validation import MEASURES, held_out_chains, measure_held_out
 
@@ -103,6 +111,14 @@ TASKS = {
         stream=geometry_stream,
         held_out=geometry_held_out,
         measure=measure_geometry,
+    ),
+    "quality": Task(
+        measures=tuple(field.name for field in fields(QualityMeasures)),
+        open_dataset=open_models,
+        build=build_quality,
+        stream=quality_stream,
+        held_out=quality_held_out,
+        measure=measure_quality,
     ),
 }
 """By `network.model`."""

@@ -10,9 +10,7 @@ import numpy as np
 import torch
 
 from rna_predict.chemistry.residues import C3
-from rna_predict.contracts import Structure
-from rna_predict.contracts.structure import full_mask
-from rna_predict.data.chains import Chain
+from rna_predict.data.chains import Chain, model_of, native_of
 from rna_predict.data.dataset import ChainDataset
 from rna_predict.data.examples import Example, make_example
 from rna_predict.errors import ConfigError, InputError
@@ -155,29 +153,6 @@ def measure_held_out(pipeline: Pipeline, held_out: HeldOutChain, config: TrainCo
 def averages(rows: Sequence[Any]) -> dict[str, float | None]:
     """Mean of each measure over the chains that have it; None where none has. All rows are of one dataclass."""
     return {field.name: _mean([getattr(row, field.name) for row in rows]) for field in fields(rows[0])}
-
-
-def native_of(chain: Chain) -> Structure:
-    """The chain as a structure."""
-    return Structure(
-        id=chain.id,
-        sequence=chain.sequence,
-        xyz_LA3=chain.xyz_LA3.astype(np.float64),
-        mask_LA=chain.mask_LA,
-        number_L=chain.number_L.astype(np.int64),
-    )
-
-
-def model_of(chain: Chain, xyz_LA3: np.ndarray) -> Structure:
-    """Atoms in slots as a model of the chain, with its numbers."""
-    mask_LA = full_mask(chain.sequence)
-    return Structure(
-        id=chain.id,
-        sequence=chain.sequence,
-        xyz_LA3=np.where(mask_LA[..., None], xyz_LA3, 0.0).astype(np.float64),
-        mask_LA=mask_LA,
-        number_L=chain.number_L.astype(np.int64),
-    )
 
 
 def _scores(chain: Chain, xyz_LA3: np.ndarray) -> dict[str, float | None]:

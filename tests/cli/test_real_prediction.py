@@ -25,13 +25,13 @@ def folder(tmp_path_factory):
     return folder / "out"
 
 
-def test_the_models_are_whole_ranked_and_say_that_their_confidence_is_heuristic(folder):
+def test_the_models_are_whole_ranked_and_say_where_their_confidence_is_from(folder):
     ensemble = read_ensemble(
         folder / "hairpin.cif", folder / "hairpin.json", RnaSequence(id="hairpin", sequence=HAIRPIN)
     )
     assert len(ensemble.models) == 2
     assert {model.seed for model in ensemble.models} == {5, 6}
-    assert json.loads((folder / "hairpin.json").read_text())["confidence_kind"] == "heuristic"
+    assert json.loads((folder / "hairpin.json").read_text())["confidence_kind"] == "learned"
     atoms = [line for line in (folder / "hairpin.pdb").read_text().splitlines() if line.startswith("ATOM")]
     best = ensemble.structure(0)
     assert len(atoms) == best.mask_LA.sum()

@@ -144,7 +144,7 @@ def test_learned_confidence_carries_no_warning(tmp_path: Path):
     text = (tmp_path / "m.cif").read_text()
     assert "heuristic" not in text
     assert "UNTRAINED" not in text
-    assert "trained confidence head" in text
+    assert "trained network" in text
 
 
 @pytest.mark.parametrize("kind", ["learned", "heuristic"])
@@ -157,7 +157,7 @@ def test_every_output_of_untrained_networks_says_so(tmp_path: Path, kind):
         text = block.find_values(category)[0]
         assert "UNTRAINED random weights (profile nano)" in text
         assert "neither the models nor their confidence values are predictions" in text
-        assert "trained confidence head" not in text
+        assert "trained network" not in text
     assert "UNTRAINED" in json.loads(confidence.read_text())["provenance"]["method"]
     again = read_ensemble(cif, confidence)
     assert again.provenance.untrained

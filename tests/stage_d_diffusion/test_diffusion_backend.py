@@ -361,8 +361,8 @@ def test_records_of_another_rna_are_refused(hairpin, untrained):
     [
         ({"backend": "diffusion"}, r"stage_d\.backend: diffusion needs either stage_d\.weights"),
         ({"backend": "diffusion", "weights": "a", "untrained_profile": "nano"}, "'a' and 'nano'"),
-        ({"weights": "a"}, "analytic runs no networks"),
-        ({"untrained_profile": "nano"}, "analytic runs no networks"),
+        ({"weights": "a", "untrained_profile": "nano"}, "name one of them"),
+        ({"confidence": "heuristic", "weights": "a"}, "heuristic runs no network"),
         ({"start": "middle"}, r"stage_d\.start: 'middle'"),
         ({"samples_at_once": 0}, "samples_at_once"),
         ({"diffusion_steps": 0}, "diffusion_steps"),

@@ -310,7 +310,7 @@ def test_one_in_place_of_the_weights_is_refused_as_what_it_is(files, hairpin):
             lambda: StageBConfig(backend="prior-table", partial="p"),
             r"stage_b\.partial: 'p' is given, but stage_b\.backend is prior-table",
         ),
-        (lambda: StageDConfig(partial="p"), r"analytic runs no networks.*partial 'p'"),
+        (lambda: StageDConfig(partial="p", confidence="heuristic"), r"heuristic runs no network.*partial 'p'"),
         (lambda: StageBConfig(backend="trunk", partial="p"), r"stage_b\.backend: trunk needs either stage_b\.weights"),
         (lambda: StageDConfig(backend="diffusion", partial="p"), r"stage_d\.backend: diffusion needs either"),
     ],

@@ -53,3 +53,28 @@ def resolved(root: Path, settings: list[str]) -> Callable[..., object]:
         return resolve_experiment(experiment, root / "config", [*settings, *overrides])
 
     return make
+
+
+QUICK_MODELS = (
+    *("stage_a.family=off", "templates.motifs=false", "stage_c.starts=2", "stage_c.kept=1", "stage_c.steps_open=40"),
+    *("stage_c.steps_closing=40", "stage_c.steps_closed=60", "stage_c.steps_polish=60", "stage_d.models=2"),
+    *("stage_d.steps=3", "stage_d.iterations=6", "stage_d.refine_iterations=60", "stage_a.alternatives=0"),
+)
+"""Settings with which models of a hairpin take a second."""
+
+
+@pytest.fixture(scope="session")
+def models(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Judged models of the dataset's chains of up to 40 nt, made by `rna-predict dataset models`."""
+    import subprocess
+    import sys
+
+    from rna_predict.nn.carried import carried_weights
+
+    out = tmp_path_factory.mktemp("judged") / "models"
+    weights = str(carried_weights("geometry_small"))
+    command = [sys.executable, "-m", "rna_predict", "dataset", "models", str(dataset), "--out", str(out)]
+    command += ["--weights", weights, "--weights", weights, "--max-length", "40"]
+    command += [word for setting in QUICK_MODELS for word in ("--config", setting)]
+    subprocess.run(command, check=True, capture_output=True)
+    return out

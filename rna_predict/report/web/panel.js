@@ -137,7 +137,7 @@ function drawChecks() {
   if (model.other) where.push(`This model is of another secondary structure, of a chance of at most ${model.other.chance}: ${model.other.structure}.`);
   if (model.breaks.length) where.push(`Breaks after ${model.breaks.map(residueName).join(", ")}.`);
   if (model.clashes.length) where.push(`Clashes${model.clashes.length >= REPORT.clashes_shown ? ` (the first ${REPORT.clashes_shown})` : ""}: ${model.clashes.slice(0, 6).map((pair) => pair.map(atomName).join(" – ")).join("; ")}${model.clashes.length > 6 ? " …" : ""}.`);
-  where.push(panel.confidence_kind === "heuristic" ? "pLDDT, pTM and PAE come from formulas (heuristic), not from a trained confidence head: read them as guesses." : "pLDDT, pTM and PAE come from the network's confidence head.");
+  where.push(panel.confidence_kind === "heuristic" ? "pLDDT, pTM and PAE come from formulas (heuristic), not from a trained network: read them as guesses." : "pLDDT, pTM and PAE come from a network that was trained on models of known structures.");
   byId("confidence-note").textContent = where.join(" ");
 }
 
