@@ -40,6 +40,7 @@ TRAIN_SET ?= --set 'data.exclude=[2a64_A]'
 # A half of the clusters trains for as many passes as the whole.
 HALF_SET ?= --set trainer.steps=640 --set validation.every=320
 MODELS_SET ?= --per-cluster 1 --config stage_d.models=3
+QUALITY_SET ?=
 .PRECIOUS: $(TRAIN)/run_without_%/partial.safetensors
 
 # What tests/workflow/slurm_cluster.py runs: without it those tests are skipped.
@@ -86,7 +87,7 @@ $(TRAIN)/models/models.json: $(TRAIN)/geometry_without_0.safetensors $(TRAIN)/ge
 	@$(RNA_PREDICT) dataset models $(TRAIN)/chains --out $(@D) --weights $(word 1,$^) --weights $(word 2,$^) --validation-weights $(word 3,$^) $(MODELS_SET) --processes $(JOBS)
 
 $(TRAIN)/run_quality/partial.safetensors: $(TRAIN)/models/models.json
-	@$(RNA_PREDICT) train quality --out $(@D) --set network.untrained_profile=$(PROFILE) --set data.dataset=$(<D)
+	@$(RNA_PREDICT) train quality --out $(@D) --set network.untrained_profile=$(PROFILE) --set data.dataset=$(<D) $(QUALITY_SET)
 
 $(TRAIN)/geometry_small.safetensors: $(TRAIN)/run/partial.safetensors
 	@$(RNA_PREDICT) weights merge $< --untrained $(PROFILE) --out $@

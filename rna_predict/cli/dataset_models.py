@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 FEWEST_PAIRS = 3
 """Pairs within itself that a chain needs: strands of duplexes say nothing about folding."""
 
+RELATIVES = ".relatives"
+"""Ends the names of models for which chains of the same cluster, of other entries, were templates."""
+
 NEAREST = 0.8
 """Identity with the chain above which the library's chains are no templates, whatever their clusters."""
 
@@ -39,8 +42,9 @@ class Work:
         dataset: folder that has it.
         out: folder that its models go to.
         id: of the chain.
+        name: of the models' folder: the id, or with `RELATIVES` where chains of its cluster are templates.
         split: `train` or `validation`.
-        cluster: its own, which gives no template.
+        cluster: its own.
         config: settings, with weights that have not seen it.
         decoys: copies of its best model with a fault each.
     """
@@ -48,6 +52,7 @@ class Work:
     dataset: Path
     out: Path
     id: str
+    name: str
     split: str
     cluster: str
     config: "PipelineConfig"
@@ -65,6 +70,10 @@ def models(
         str, typer.Option(help="Geometry network for chains that validate; without it the package's own.")
     ] = "",
     config: Annotated[list[str] | None, typer.Option(help="Setting of the pipeline, as in `predict --set`.")] = None,
+    relatives: Annotated[
+        bool,
+        typer.Option(help="Predict training chains again where other entries in the library are of their cluster."),
+    ] = True,
     decoys: Annotated[
         int, typer.Option(min=0, help="Copies of each best model that are made worse: turned, moved, scattered.")
     ] = 3,
@@ -75,8 +84,9 @@ def models(
 ) -> None:
     """Models of a dataset's chains for the quality network, predicted by geometry networks that have not seen them.
 
-    Chains of the same cluster are no templates. All-atom chains with base pairs of their own are taken. Those that fail
-    are named and left out; the last line is one JSON object.
+    Chains of the same cluster are no templates, as of an unknown RNA; with --relatives a chain that has such in the
+    library is predicted again with them, as a known RNA is. All-atom chains with base pairs of their own are taken.
+    Those that fail are named and left out; the last line is one JSON object.
     """
     set_threads(1)
     from rna_predict.data.dataset import open_dataset
@@ -91,6 +101,7 @@ def models(
             dataset=dataset,
             out=out,
             id=id,
+            name=id,
             split="train" if fold < len(weights) else "validation",
             cluster=cluster,
             config=_honest(base, id, cluster, sources[fold]),
@@ -98,6 +109,9 @@ def models(
         )
         for id, cluster, fold in chosen
     ]
+    if relatives:
+        own = own_entries(opened, [one for one in work if one.split == "train"], base.templates.library)
+        work += [with_relatives(one, base, own[one.id]) for one in work if one.id in own]
     if not work:
         raise InputError(f"{dataset}: no all-atom chain of {min_length} to {max_length} nt pairs with itself.")
     rows: list[JudgedChain] = []
@@ -136,6 +150,26 @@ def _honest(config: "PipelineConfig", id: str, cluster: str, weights: str) -> "P
         stage_b=replace(config.stage_b, weights=weights or config.stage_b.weights),
         stage_d=replace(config.stage_d, confidence="heuristic"),
     )
+
+
+def own_entries(dataset: "ChainDataset", work: Sequence[Work], library: str) -> dict[str, list[str]]:
+    """Of each chain that has chains of its cluster and of other entries in the library: those of its own entry."""
+    from rna_predict.templates.library import open_library
+
+    rows = open_library(library).rows
+    found = {}
+    for one in work:
+        entry = dataset.get(one.id).origin.entry
+        own = [row.id for row in rows if row.source == entry or row.id == one.id]
+        if any(row.cluster == one.cluster and row.id not in own for row in rows):
+            found[one.id] = own
+    return found
+
+
+def with_relatives(work: Work, base: "PipelineConfig", own: list[str]) -> Work:
+    """The same chain, for which all but its own entry may be templates."""
+    templates = replace(base.templates, exclude=[*base.templates.exclude, work.id, *own])
+    return replace(work, name=f"{work.id}{RELATIVES}", config=replace(work.config, templates=templates))
 
 
 def _chosen(
@@ -194,7 +228,7 @@ def _judge(work: Work) -> "JudgedChain | str":
 
     set_threads(1)
     logging.getLogger("rna_predict").setLevel(logging.WARNING)
-    folder = work.out / work.id
+    folder = work.out / work.name
     chain = open_dataset(work.dataset).get(work.id)
     try:
         if not predicted(folder):
@@ -204,7 +238,7 @@ def _judge(work: Work) -> "JudgedChain | str":
     except FAILURES as error:
         return one_line(error)
     return JudgedChain(
-        id=work.id,
+        id=work.name,
         cluster=work.cluster,
         split=work.split,
         length=chain.length,

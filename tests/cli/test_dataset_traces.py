@@ -12,6 +12,8 @@ import pytest
 from rna_predict.data.dataset import open_dataset
 from rna_predict.nn.weights import open_network
 from rna_predict.stage_b_torsion.geometry_network import GeometryModel
+from rna_predict.stage_d_diffusion.quality_network import QualityModel
+from tests.training.conftest import QUICK_MODELS
 
 ALL_ATOM = {"17ra_A": "train", "1am0_A": "train", "1f1t_A": "validation"}
 TRACES = ("1RNK_A", "1RHT_A")
@@ -22,6 +24,9 @@ QUICK = " ".join(
         *("optimiser.accumulate=1", "validation.every=0", "data.crop=24", "data.budget=48", "data.per_cluster=1"),
     )
 )
+
+
+MODELS = " ".join(f"--config {one}" for one in QUICK_MODELS)
 
 
 @pytest.fixture
@@ -78,6 +83,7 @@ def test_make_train_goes_from_both_kinds_of_chains_to_a_weights_file(run, root, 
     monkeypatch.chdir(root)
     out = tmp_path / "geometry"
     given = {"RNA_PREDICT_SHARED": shared, "TRAIN": out, "PROFILE": "nano", "TRAIN_SET": QUICK, "JOBS": 1}
+    given |= {"HALF_SET": "", "MODELS_SET": MODELS, "QUALITY_SET": QUICK}
     words = ["make", "--dry-run", "train", *(f"{name}={value}" for name, value in given.items())]
     recipe = subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()
     recipe = [line for line in recipe if str(out) in line]
@@ -90,9 +96,12 @@ def test_make_train_goes_from_both_kinds_of_chains_to_a_weights_file(run, root, 
         result = run(*(words[2 : words.index(">")] if ">" in words else words[2:]))
         assert result.code == 0, result.err
         made.append(" ".join(words[2:4]))
-    assert made == ["dataset traces", "dataset build", "dataset stages", "train geometry", "weights merge"]
+    network = ["train geometry", "weights merge"]
+    judged = ["dataset models", "train quality", "weights merge"]
+    assert made == ["dataset traces", "dataset build", "dataset stages", *network * 3, *judged]
     chains = open_dataset(out / "chains")
     assert chains.splits == {**ALL_ATOM, "c1_1RNK_A": "train", "c1_1RHT_A": "train"}
     assert dict(zip(chains.ids, chains.dates, strict=True))["c1_1RNK_A"] == "1995-02-27"
-    opened = open_network(GeometryModel, weights=str(out / "geometry_small.safetensors"))
-    assert (opened.header.trained, opened.header.architecture.name) == (True, "nano")
+    for build, name in ((GeometryModel, "geometry_small"), (QualityModel, "quality_small")):
+        opened = open_network(build, weights=str(out / f"{name}.safetensors"))
+        assert (opened.header.trained, opened.header.architecture.name) == (True, "nano")

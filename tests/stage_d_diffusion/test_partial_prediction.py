@@ -165,8 +165,9 @@ def test_each_stage_has_its_parts_of_the_layout():
     keys = {build: open_network(build, untrained_profile="nano").module.state_dict() for build in HOLDS["both"]}
     assert stages_of(keys[Trunk]) == ("stage_b",)
     assert stages_of(keys[DiffusionModel]) == ("stage_d",)
-    assert {key.split(".")[0] for key in keys[DiffusionModel]} == set(STAGE_D_PARTS)
-    assert {key.split(".")[0] for each in keys.values() for key in each} == set(LAYOUT) - {"folding", "geometry"}
+    small = {"folding", "geometry", "quality"}
+    assert {key.split(".")[0] for key in keys[DiffusionModel]} == set(STAGE_D_PARTS) - small
+    assert {key.split(".")[0] for each in keys.values() for key in each} == set(LAYOUT) - small
     assert stages_of([*keys[Trunk], *keys[DiffusionModel]]) == ("stage_b", "stage_d")
     assert stages_of(["regressor.1.weight", "layers.0.linear1.lora_A"]) == ()
 

@@ -5,12 +5,14 @@ import os
 import shutil
 import signal
 from functools import cache
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 from rna_predict.chemistry.residues import C1
+from rna_predict.cli.dataset_models import Work, own_entries, with_relatives
 from rna_predict.config import resolve_experiment
 from rna_predict.contracts import Adjacency, RnaSequence
 from rna_predict.data.chains import model_of
@@ -20,7 +22,9 @@ from rna_predict.data.judged_models import MANIFEST, TRUTH, measured, open_model
 from rna_predict.errors import ConfigError, ContractError, InputError
 from rna_predict.formats.models import read_ensemble
 from rna_predict.nn.partial import read_partial
+from rna_predict.pipeline import PipelineConfig
 from rna_predict.stage_d_diffusion.config import StageDConfig
+from rna_predict.templates.library import open_library
 from rna_predict.training.curves import read_curve
 from rna_predict.training.quality import QualityStream, build_quality, measure_quality, quality_held_out
 from rna_predict.training.run import train
@@ -132,6 +136,31 @@ def test_no_template_is_of_the_chains_own_cluster(models):
         assert id not in adjacency.provenance.method
 
 
+def test_a_chain_with_relatives_in_the_library_is_predicted_again_with_these_and_without_its_own_entry(tmp_path):
+    rows = [row for row in open_library().rows if row.cluster and not row.loop]
+    sources = {row.cluster: {other.source for other in rows if other.cluster == row.cluster} for row in rows}
+    known = next(row for row in rows if len(sources[row.cluster]) > 1)
+    alone = next(row for row in rows if sources[row.cluster] == {row.source})
+    entries = {row.id: SimpleNamespace(origin=SimpleNamespace(entry=row.source)) for row in (known, alone)}
+    base = PipelineConfig()
+    work = [
+        Work(
+            dataset=tmp_path, out=tmp_path, id=r.id, name=r.id, split="train", cluster=r.cluster, config=base, decoys=1
+        )
+        for r in (known, alone)
+    ]
+    own = own_entries(SimpleNamespace(get=entries.get), work, "")
+    assert set(own) == {known.id}
+    assert set(own[known.id]) == {row.id for row in open_library().rows if row.source == known.source}
+    again = with_relatives(work[0], base, own[known.id])
+    assert again.name == f"{known.id}.relatives"
+    left_out = set(again.config.templates.exclude)
+    relatives = {row.id for row in rows if row.cluster == known.cluster and row.source != known.source}
+    assert known.id in left_out
+    assert not left_out & (relatives | {f"cluster:{known.cluster}"})
+    assert again.config.templates.max_identity == 1
+
+
 def test_what_is_predicted_is_kept_and_measured_anew_and_what_is_not_is_made(models, dataset, run, tmp_path):
     copy = shutil.copytree(models, tmp_path / "models")
     kept = (copy / "17ra_A" / "d_models.cif").stat().st_mtime_ns
@@ -194,7 +223,7 @@ def test_stopped_at_some_step_it_goes_on_bit_for_bit(finished, quality, tmp_path
 
 
 def test_stage_d_takes_the_partial_checkpoint_up(finished):
-    from rna_predict.pipeline import PipelineConfig, predict
+    from rna_predict.pipeline import predict
 
     folder, _ = finished
     sequence = RnaSequence(id="hairpin", sequence="GGCACGAAAGUGCC")
