@@ -29,6 +29,12 @@ STORED_DTYPES = {"float32": "F32", "int32": "I32", "uint8": "U8", "bool": "BOOL"
 """Name in a safetensors header of each dtype that a record may use."""
 
 
+def weights_notes(merged: str, trained: bool) -> str:
+    """What a method says behind a network's profile: a partial checkpoint in its weights, and random weights."""
+    partial = f", {PARTIAL} {merged}" if merged else ""
+    return partial if trained else f"{partial}, {UNTRAINED}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
     """Where a record comes from: enough to tell whether it still belongs to its inputs."""

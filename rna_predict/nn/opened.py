@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from rna_predict.nn.architecture import Architecture
+from rna_predict.nn.carried import carried_weights
 from rna_predict.nn.partial import (
     PartialCheckpoint,
     merge_partial,
@@ -39,6 +40,16 @@ class NetworkSource:
     weights: str = ""
     untrained_profile: str = ""
     partial: str = ""
+
+    @classmethod
+    def or_carried(cls, name: str, *, weights: str, untrained_profile: str, partial: str) -> "NetworkSource":
+        """What a config names; where it names neither weights nor a profile, the package's own weights of this name.
+
+        Raises:
+            WeightsError: the package was installed without them.
+        """
+        own = "" if weights or untrained_profile else str(carried_weights(name))
+        return cls(weights=weights or own, untrained_profile=untrained_profile, partial=partial)
 
     def stamps(self) -> tuple[Stamp, Stamp]:
         """Time and size of both files, by which another file under the same name is known."""

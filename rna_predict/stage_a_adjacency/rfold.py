@@ -10,7 +10,6 @@ import dataclasses
 import numpy as np
 import torch
 
-from rna_predict.nn.carried import carried_weights
 from rna_predict.nn.device import choose_device
 from rna_predict.nn.opened import NetworkSource, OpenedNetwork, open_for_prediction
 from rna_predict.stage_a_adjacency import viennarna
@@ -43,8 +42,8 @@ def open_network_of(config: StageAConfig) -> OpenedNetwork:
     Raises:
         WeightsError: a file is refused, or the partial checkpoint belongs to other weights.
     """
-    weights = config.weights or ("" if config.untrained_profile else str(carried_weights("folding_small")))
-    source = NetworkSource(weights=weights, untrained_profile=config.untrained_profile, partial=config.partial)
+    named = {"weights": config.weights, "untrained_profile": config.untrained_profile, "partial": config.partial}
+    source = NetworkSource.or_carried("folding_small", **named)
     return open_for_prediction(FoldingModel, source, choose_device(config.device, "stage_a.device"))
 
 

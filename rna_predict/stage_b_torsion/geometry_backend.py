@@ -7,9 +7,8 @@ import numpy as np
 import torch
 
 from rna_predict.contracts import Adjacency, Embeddings, Provenance, RnaSequence
-from rna_predict.contracts.record import PARTIAL, UNTRAINED
+from rna_predict.contracts.record import UNTRAINED, weights_notes
 from rna_predict.errors import PredictionError
-from rna_predict.nn.carried import carried_weights
 from rna_predict.nn.device import choose_device
 from rna_predict.nn.opened import NetworkSource, OpenedNetwork, open_for_prediction
 from rna_predict.stage_b_torsion.config import StageBConfig
@@ -70,8 +69,8 @@ def opened_geometry(config: StageBConfig) -> OpenedNetwork:
         ConfigError: no such device or profile.
         WeightsError: a file is refused, or the partial checkpoint belongs to other weights.
     """
-    weights = config.weights or ("" if config.untrained_profile else str(carried_weights("geometry_small")))
-    source = NetworkSource(weights=weights, untrained_profile=config.untrained_profile, partial=config.partial)
+    named = {"weights": config.weights, "untrained_profile": config.untrained_profile, "partial": config.partial}
+    source = NetworkSource.or_carried("geometry_small", **named)
     opened = open_for_prediction(GeometryModel, source, choose_device(config.device, "stage_b.device"))
     if not opened.header.trained:
         log.warning("stage B's geometry network runs on %s (%s)", UNTRAINED, opened.header.source)
@@ -94,8 +93,7 @@ def run_geometry(sequence: RnaSequence, adjacency: Adjacency, config: StageBConf
         if not bool(total.isfinite()):
             raise PredictionError(f"{sequence.id}: the geometry network gives NaN or infinity: damaged weights.")
         torsions = head_values(found.torsions)
-    partial = f", {PARTIAL} {opened.merged}" if opened.merged else ""
-    trained = "" if opened.header.trained else f", {UNTRAINED}"
+    notes = weights_notes(opened.merged, opened.header.trained)
     return GeometryResult(
         distogram_GLLB=_array(found.distance_BGLLD[0].log_softmax(-1)),
         single_LS=_array(found.single_BLS[0]),
@@ -103,7 +101,7 @@ def run_geometry(sequence: RnaSequence, adjacency: Adjacency, config: StageBConf
         torsions=torsions,
         inputs={"a_adjacency": adjacency.digest()},
         weights=opened.header.sha256,
-        method=f"geometry network, profile {opened.header.architecture.name}{partial}{trained}",
+        method=f"geometry network, profile {opened.header.architecture.name}{notes}",
     )
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from rna_predict.contracts import Adjacency, Embeddings, Provenance, RnaSequence
 from rna_predict.contracts.alignment import Alignment
-from rna_predict.contracts.record import PARTIAL, UNTRAINED
+from rna_predict.contracts.record import UNTRAINED, weights_notes
 from rna_predict.errors import ConfigError, PredictionError
 from rna_predict.nn.cost import Run, peak_bytes
 from rna_predict.nn.device import choose_device, choose_dtype
@@ -96,8 +96,7 @@ def run_trunk(
         _check_finite(sequence, found)
         torsions = head_values(module.torsion_head(found.single_BLS)) if config.torsions == "head" else None
         distogram_LL64 = module.distogram(found.pair_BLLZ)[0].float().cpu()
-    partial = f", {PARTIAL} {opened.merged}" if opened.merged else ""
-    trained = "" if header.trained else f", {UNTRAINED}"
+    notes = weights_notes(opened.merged, header.trained)
     return TrunkResult(
         representations=Representations(
             inputs_BLI=found.inputs_BLI.cpu(), single_BLS=found.single_BLS.cpu(), pair_BLLZ=found.pair_BLLZ.cpu()
@@ -107,7 +106,7 @@ def run_trunk(
         inputs={"a_adjacency": adjacency.digest()} | ({} if alignment is None else {"alignment": alignment.digest()}),
         conformer_seed=config.seed,
         weights=opened.trunk_sha256,
-        method=f"trunk, profile {header.architecture.name}, {cycles} cycles, {str(dtype)[6:]}{partial}{trained}",
+        method=f"trunk, profile {header.architecture.name}, {cycles} cycles, {str(dtype)[6:]}{notes}",
     )
 
 

@@ -7,9 +7,8 @@ import torch
 from torch import Tensor
 
 from rna_predict.chemistry.residues import MAX_ATOMS
-from rna_predict.contracts.record import PARTIAL, UNTRAINED
+from rna_predict.contracts.record import UNTRAINED, weights_notes
 from rna_predict.errors import ConfigError, PredictionError
-from rna_predict.nn.carried import carried_weights
 from rna_predict.nn.device import choose_device
 from rna_predict.nn.opened import NetworkSource, OpenedNetwork, open_for_prediction
 from rna_predict.stage_d_diffusion.config import StageDConfig
@@ -45,8 +44,8 @@ def opened_quality(config: StageDConfig) -> OpenedNetwork:
         ConfigError: no such device or profile.
         WeightsError: a file is refused, or the partial checkpoint belongs to other weights.
     """
-    weights = config.weights or ("" if config.untrained_profile else str(carried_weights("quality_small")))
-    source = NetworkSource(weights=weights, untrained_profile=config.untrained_profile, partial=config.partial)
+    named = {"weights": config.weights, "untrained_profile": config.untrained_profile, "partial": config.partial}
+    source = NetworkSource.or_carried("quality_small", **named)
     opened = open_for_prediction(QualityModel, source, choose_device(config.device, "stage_d.device"))
     if not opened.header.trained:
         log.warning("stage D's quality network runs on %s (%s)", UNTRAINED, opened.header.source)
@@ -55,9 +54,8 @@ def opened_quality(config: StageDConfig) -> OpenedNetwork:
 
 def method_of(opened: OpenedNetwork) -> str:
     """What the provenance says of it."""
-    partial = f", {PARTIAL} {opened.merged}" if opened.merged else ""
-    trained = "" if opened.header.trained else f", {UNTRAINED}"
-    return f"confidence: quality network, profile {opened.header.architecture.name}{partial}{trained}"
+    notes = weights_notes(opened.merged, opened.header.trained)
+    return f"confidence: quality network, profile {opened.header.architecture.name}{notes}"
 
 
 def quality_confidence(xyz_SLA3: np.ndarray, inputs: StageDInputs, opened: OpenedNetwork) -> list[Confidence]:

@@ -1,6 +1,5 @@
 """The quality network as it is trained: models of known RNAs in, lDDT and errors of their parts out."""
 
-import logging
 import math
 from dataclasses import dataclass
 
@@ -12,13 +11,11 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from rna_predict.data.batches import Share
 from rna_predict.data.judged_models import ModelDataset, QualityExample, collate_quality
 from rna_predict.errors import ConfigError, InputError
-from rna_predict.stage_d_diffusion.quality_network import ERROR_EDGES, QualityModel
+from rna_predict.stage_d_diffusion.quality_network import ERROR_EDGES, QualityModel, QualityPrediction
 from rna_predict.training.config import LossSettings, TrainConfig
 from rna_predict.training.one_network import OneNetwork, open_for_training
 from rna_predict.training.pipeline import Draws, weighted_sum
 from rna_predict.training.stream import CUTS, BatchStream, seed_of
-
-log = logging.getLogger(__name__)
 
 
 class QualityPipeline(OneNetwork):
@@ -33,18 +30,22 @@ class QualityPipeline(OneNetwork):
     def losses(self, example: QualityExample, settings: LossSettings, draws: Draws) -> dict[str, Tensor]:
         """Every loss by name, unweighted, of one batch: cross-entropies, of lDDT and TM-score as of shares."""
         del draws
-        found = self.model(example.features)
-        losses: dict[str, Tensor] = {}
-        if settings.quality:
-            known_BL = example.known_BL
-            losses["quality"] = binary_cross_entropy_with_logits(found.lddt_BL[known_BL], example.lddt_BL[known_BL])
-        if settings.quality_errors:
-            losses["pae"] = _error_loss(found.pae_BLLE, example.pae_BLL)
-            losses["pde"] = _error_loss(found.pde_BLLE, example.pde_BLL)
-        whole_B = ~example.tm_B.isnan()
-        if settings.quality_tm and bool(whole_B.any()):
-            losses["tm"] = binary_cross_entropy_with_logits(found.tm_B[whole_B], example.tm_B[whole_B])
-        return losses
+        return quality_losses(self.model(example.features), example, settings)
+
+
+def quality_losses(found: QualityPrediction, example: QualityExample, settings: LossSettings) -> dict[str, Tensor]:
+    """Every loss by name, unweighted, of what the network said of a batch."""
+    losses: dict[str, Tensor] = {}
+    if settings.quality:
+        known_BL = example.known_BL
+        losses["quality"] = binary_cross_entropy_with_logits(found.lddt_BL[known_BL], example.lddt_BL[known_BL])
+    if settings.quality_errors:
+        losses["pae"] = _error_loss(found.pae_BLLE, example.pae_BLL)
+        losses["pde"] = _error_loss(found.pde_BLLE, example.pde_BLL)
+    whole_B = ~example.tm_B.isnan()
+    if settings.quality_tm and bool(whole_B.any()):
+        losses["tm"] = binary_cross_entropy_with_logits(found.tm_B[whole_B], example.tm_B[whole_B])
+    return losses
 
 
 def _error_loss(logits_BLLE: Tensor, error_BLL: Tensor) -> Tensor:
@@ -147,10 +148,9 @@ def quality_held_out(chains: ModelDataset, config: TrainConfig) -> list[HeldOutM
 def measure_quality(pipeline: QualityPipeline, held_out: HeldOutModel, config: TrainConfig) -> QualityMeasures:
     """Losses and measures of one model by the weights as they are."""
     example = held_out.example.to(next(pipeline.parameters()).device)
-    draws = Draws(seed=0, cycles=1, judged=False)
-    losses = pipeline.losses(example, config.losses, draws)
-    known_BL = example.known_BL
     found = pipeline.model(example.features)
+    losses = quality_losses(found, example, config.losses)
+    known_BL = example.known_BL
     found_N = found.lddt_BL.sigmoid()[known_BL].double()
     off = float((found.tm_B.sigmoid() - example.tm_B).abs()[0])
     true_N = example.lddt_BL[known_BL].double()
